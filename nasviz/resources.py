@@ -30,6 +30,11 @@ def dashboards_folder() -> Path:
     return _shipped("_dashboards", "notebooks/dashboards")
 
 
+def voila_folder() -> Path:
+    """The folder to put into ``JUPYTER_PATH`` so that Voilà knows the template ``nasviz``."""
+    return _PACKAGE / "views" / "jupyter"
+
+
 def _shipped(packaged: str, checkout: str) -> Path:
     candidates = [_PACKAGE / packaged, _PACKAGE.parent / checkout]
     for folder in candidates:

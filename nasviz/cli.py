@@ -1,0 +1,141 @@
+"""The command line: it parses arguments and calls the package, nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from nasviz import __version__
+from nasviz.resources import dashboards_folder, voila_folder
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+def fail(message: str) -> NoReturn:
+    """Say in one sentence what is wrong with the input, and end with exit code 2."""
+    typer.echo(f"nasviz: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """See, predict and understand neural architectures."""
+
+
+@app.command()
+def cost(
+    model: Annotated[str, typer.Argument(metavar="MODULE:CALLABLE", help="What makes the network, as in mynet:Net.")],
+    input: Annotated[str, typer.Option(metavar="C,H,W", help="Shape of one input, without the batch.")],
+    format: Annotated[Format, typer.Option(help="How to print the table.")] = Format.table,
+    convention: Annotated[str, typer.Option(help="How FLOPs are counted.")] = "standard",
+) -> None:
+    """Count MACs, FLOPs, parameters and bytes of a network, layer by layer."""
+    shape = _parse_shape(input)
+    make = _load_callable(model)
+
+    import torch
+
+    import nasviz as nv
+
+    try:
+        with torch.device("meta"):  # shapes without memory or arithmetic
+            table = nv.cost(nv.trace(make(), torch.zeros(1, *shape)), convention=convention)
+    except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
+        fail(f"{model} with input {input}: {_sentence(error)}")
+    match format:
+        case Format.json:
+            layers = json.loads(table.by_layer.to_json(orient="records"))
+            typer.echo(json.dumps({"total": dict(table.total), "by_layer": layers}, indent=2))
+        case Format.csv:
+            typer.echo(table.by_layer.to_csv(index=False), nl=False)
+        case Format.table:
+            typer.echo(table.by_layer.to_string(index=False))
+            typer.echo()
+            for name, value in table.total.items():
+                typer.echo(f"{name:>12} {value:>20,}")
+
+
+@app.command()
+def dashboard(
+    name: Annotated[str, typer.Argument(help="Which dashboard.")] = "ranking",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this computer.")] = 8866,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Open a dashboard in the browser, served by Voilà to this computer alone."""
+    folder = _call(dashboards_folder)
+    known = sorted(page.stem for page in folder.glob("*.ipynb"))
+    if name not in known:
+        fail(f"there is no dashboard {name!r}; there are: {', '.join(known)}.")
+    command = [sys.executable, "-m", "voila", str(folder / f"{name}.ipynb"), "--template=nasviz"]
+    command += ["--Voila.ip=127.0.0.1", f"--port={port}", *([] if browser else ["--no-browser"])]
+    paths = os.pathsep.join(filter(None, [str(voila_folder()), os.environ.get("JUPYTER_PATH")]))
+    try:
+        code = subprocess.run(command, env={**os.environ, "JUPYTER_PATH": paths}, check=False).returncode
+    except KeyboardInterrupt:  # how one ends it
+        code = 0
+    raise typer.Exit(code)
+
+
+def _parse_shape(text: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        fail(f"--input {text!r} is no shape; write positive whole numbers between commas, as in 3,224,224.")
+    return shape
+
+
+def _load_callable(text: str) -> Callable[[], Any]:
+    module_name, _, attribute = text.partition(":")
+    if not module_name or not attribute:
+        fail(f"{text!r} does not name a network; write MODULE:CALLABLE, as in mynet:Net.")
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # noqa: BLE001 - importing runs the user's code
+        fail(f"cannot import {module_name!r} from here: {_sentence(error)}")
+    make = getattr(module, attribute, None)
+    if not callable(make):
+        fail(f"{module_name!r} has no callable {attribute!r}; name a class or function that makes the network.")
+    return make
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call the package, and turn its own sentences about bad input into the command's."""
+    try:
+        return function(*arguments)
+    except (ValueError, TypeError, OSError) as error:
+        fail(_sentence(error))
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    speaks_for_itself = text and isinstance(error, ValueError | TypeError | OSError | ImportError)
+    return text if speaks_for_itself else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    app()
