@@ -1,0 +1,116 @@
+"""What every architecture family offers, and the register of families."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nasviz.graph.graph import ComputeGraph
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the paper says of a family (GENNAPE, AAAI-23, Table 2) and where the family comes from."""
+
+    title: str
+    size: int
+    dataset: str
+    reference: str
+
+
+class Family(ABC):
+    """A search space: how to draw, read, write, count and build its architectures.
+
+    A new family subclasses this, defines `facts`, `scales`, `sample`, `parse`, `format` and `graph`, and calls
+    `register`; `build` comes for free, since the graph becomes the module.
+
+    Attributes
+    ----------
+    name : str
+        Short name, the one used in tables.
+    facts : Facts
+        Title, size, data set and reference.
+    scales : mapping of str to dict
+        Keyword arguments of the macro skeleton (stem, widths, input, classes) by scale; "paper" is the published one.
+    """
+
+    name: str
+    facts: Facts
+    scales: dict[str, dict[str, Any]]
+
+    @abstractmethod
+    def sample(self, n: int, seed: int = 0) -> list[Any]:
+        """`n` different architectures by the family's own sampling rule."""
+
+    @abstractmethod
+    def parse(self, text: str) -> Any:
+        """The architecture written in `text`.
+
+        Raises
+        ------
+        ValueError
+            If `text` is not an architecture of this family.
+        """
+
+    @abstractmethod
+    def format(self, arch: Any) -> str:
+        """The text form of an architecture; `parse` reads it back."""
+
+    @abstractmethod
+    def graph(self, arch: Any, scale: str = "paper") -> ComputeGraph:
+        """The computation graph of the network, equal to tracing the module that `build` makes."""
+
+    def build(self, arch: Any, scale: str = "paper") -> "nn.Module":
+        """The network as a PyTorch module with new weights."""
+        from nasviz.graph.build import to_module
+
+        return to_module(self.graph(arch, scale))
+
+    def skeleton(self, scale: str) -> dict[str, Any]:
+        """Keyword arguments of the macro skeleton at `scale`.
+
+        Raises
+        ------
+        ValueError
+            If the family has no such scale.
+        """
+        if scale not in self.scales:
+            raise ValueError(f"scale={scale!r}: {self.name} has the scales {', '.join(map(repr, self.scales))}.")
+        return self.scales[scale]
+
+    def __repr__(self) -> str:
+        return f"<Family {self.name}: {self.facts.title}, {self.facts.size:,} architectures>"
+
+
+_BUNDLED = {"nb101": "nasviz.families.nb101", "nb201": "nasviz.families.nb201"}
+_registered: dict[str, Family] = {}
+
+
+def register(family: Family) -> Family:
+    """Make `family` known to `get` by its name."""
+    _registered[family.name] = family
+    return family
+
+
+def names() -> Sequence[str]:
+    """Names of all known families."""
+    return tuple(dict.fromkeys([*_BUNDLED, *_registered]))
+
+
+def get(name: str) -> Family:
+    """The family called `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such family.
+    """
+    if name not in _registered and name in _BUNDLED:
+        import_module(_BUNDLED[name])
+    if name not in _registered:
+        raise ValueError(f"name={name!r}: no such family; known: {', '.join(names())}. Add your own with register().")
+    return _registered[name]
