@@ -76,7 +76,10 @@ class Node:
     @property
     def is_depthwise(self) -> bool:
         """Whether this is a convolution with groups = input channels = output channels."""
-        return self.op is Op.CONV and self.groups > 1 and self.groups == self.in_shape[1] == self.out_shape[1]
+        if self.op is not Op.CONV:
+            return False
+        channels = -len(self.kernel) - 1
+        return self.groups == self.in_shape[channels] == self.out_shape[channels]
 
 
 @lru_cache(maxsize=1 << 18)

@@ -1,0 +1,280 @@
+"""`trace`: any `nn.Module` becomes a `ComputeGraph` by running it once, on shapes alone where that works.
+
+The module is copied first, with its tensors on the meta device, so nothing of the user's module can change. A
+`TorchFunctionMode` sees every call of torch on the copy; `nasviz.graph.rules` says what operator a call is.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from nasviz.graph.graph import ComputeGraph, Node, shared_node
+from nasviz.graph.ops import Op
+from nasviz.graph.rules import ALIASES, CONSTANTS, KEEP_SHAPE, REFLECTED, Call, call_name, rule
+
+Example = torch.Tensor | tuple | list | dict | Callable[[], Any]
+
+
+class TraceError(ValueError):
+    """The module's forward pass failed on the example input."""
+
+
+def trace(module: nn.Module, example: Example, *, name: str = "") -> ComputeGraph:
+    """The computation graph of one forward pass.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module, in train or eval mode, on any device; it is left exactly as it was. Wrappers (`torch.compile`,
+        `DataParallel`) are looked through.
+    example : Tensor, tuple, dict or callable
+        The input: one tensor, a tuple of positional arguments, a dict of keyword arguments, or a callable that
+        returns one of these. Meta tensors are welcome: only shapes and types matter, unless the forward pass looks
+        at values.
+    name : str, optional
+        Name of the graph; the class of the module by default.
+
+    Returns
+    -------
+    ComputeGraph
+        One node for every call of a primitive operator, in the order of execution. Shapes are complete, so the cost
+        of a batch of N is that of N inputs.
+
+    Raises
+    ------
+    TraceError
+        If the forward pass fails; the sentence names the layer and the cause.
+    TypeError
+        If `module` is not an `nn.Module`.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module: expected an nn.Module, got {type(module).__name__}; pass the model itself.")
+    module = _unwrapped(module)
+    name = name or type(module).__name__
+    args, kwargs = _arguments(example)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        try:
+            return _run(module, args, kwargs, name, "meta")
+        except TraceError as error:
+            leaves = pytree.tree_leaves((args, kwargs))
+            if any(isinstance(leaf, torch.Tensor) and leaf.is_meta for leaf in leaves) and _has_meta(module):
+                raise
+            try:  # a forward pass that looks at values needs real ones
+                return _run(module, args, kwargs, name, "cpu")
+            except TraceError as second:
+                raise second from error.__cause__
+
+
+def _run(module: nn.Module, args: tuple, kwargs: dict, name: str, device: str) -> ComputeGraph:
+    twin = _copy(module, device)
+    args, kwargs = pytree.tree_map_only(torch.Tensor, lambda x: _moved(x, device), (args, kwargs))
+    recorder = _Recorder(twin)
+    for leaf in pytree.tree_leaves((args, kwargs)):
+        if isinstance(leaf, torch.Tensor):
+            recorder.add_input(leaf)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(recorder.named_layers())
+            stack.enter_context(torch.device(device))
+            stack.enter_context(recorder)
+            result = twin(*args, **kwargs)
+    except Exception as error:
+        shapes = ", ".join(str(tuple(x.shape)) for x in pytree.tree_leaves((args, kwargs)) if torch.is_tensor(x))
+        where = f"layer {recorder.layer!r}" if recorder.layer else "its own forward"
+        raise TraceError(
+            f"{name} failed in {where} on input of shape {shapes or 'none'}: {type(error).__name__}: {error} "
+            "Check the example input, or run the model once by hand."
+        ) from error
+    return recorder.graph(result, name)
+
+
+class _Recorder(TorchFunctionMode):
+    """Turns every torch call made while it is active into a node."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+        self.nodes: list[Node] = []
+        self.edges: list[tuple[int, int]] = []
+        self.layer = ""
+        self._maker: dict[int, int] = {}  # id of a tensor → node that made it
+        self._alive: list[torch.Tensor] = []  # ids stay unique as long as the tensors live
+        self._unused = {id(p): p for p in module.parameters()}
+
+    def add_input(self, tensor: torch.Tensor) -> None:
+        self.nodes.append(shared_node(Op.INPUT, "", (), tuple(tensor.shape)))
+        self._keep(tensor, len(self.nodes) - 1)
+
+    @contextmanager
+    def named_layers(self) -> Iterator[None]:
+        """Know which sub-module is running; hooks go on the copy, and go with it."""
+
+        def enter(name: str) -> Callable:
+            def hook(*_: Any) -> None:
+                outer.append(self.layer)
+                self.layer = name
+
+            return hook
+
+        def leave(*_: Any) -> None:
+            self.layer = outer.pop()
+
+        outer: list[str] = []
+        for name, part in self.module.named_modules():
+            if not isinstance(part, torch.jit.ScriptModule):
+                part.register_forward_pre_hook(enter(name), prepend=True)
+                part.register_forward_hook(leave)
+        yield
+
+    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        if func is F.multi_head_attention_forward:
+            with self:
+                return _OPEN_ATTENTION(*args, **kwargs)
+        name, written = call_name(func), getattr(func, "__name__", "")
+        if name == written and name in KEEP_SHAPE and (out := KEEP_SHAPE[name](args, kwargs)) is not None:
+            self._record(name, args, kwargs, [out])
+            return out
+        out = func(*args, **kwargs)
+        if written == "__iter__":
+            out = list(out)
+        results = [args[0]] if written == "__setitem__" else [x for x in _leaves(out) if isinstance(x, torch.Tensor)]
+        if results and name not in CONSTANTS:
+            args = args[::-1] if written in REFLECTED else args
+            self._record(name, args, kwargs, results)
+        return iter(out) if written == "__iter__" else out
+
+    def _record(self, name: str, args: tuple, kwargs: dict, results: list[torch.Tensor]) -> None:
+        tensors = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if not tensors:
+            return  # a factory: a constant, not an operator
+        sources = [self._maker[id(t)] for t in tensors if id(t) in self._maker]
+        if name in ALIASES:
+            if sources:
+                for result in results:
+                    self._keep(result, sources[0])
+            return
+        fresh = [p for t in tensors if (p := self._unused.pop(id(t), None)) is not None]
+        if not sources and not fresh and not any(isinstance(t, nn.Parameter) for t in tensors):
+            return  # arithmetic on constants, such as a table of positions
+        call = Call(name, args, kwargs, tuple(results))
+        op, facts = rule(call)
+        read = call.data if call.data is not None else tensors[0]
+        node = shared_node(
+            op,
+            self.layer,
+            tuple(read.shape),
+            tuple(results[0].shape),
+            facts.pop("kernel", ()),
+            facts.pop("stride", ()),
+            facts.pop("groups", 1),
+            facts.pop("bias", False),
+            sum(p.numel() for p in fresh),
+            sum(p.numel() * p.element_size() for p in fresh),
+            tuple(sorted(facts.items())),
+        )
+        index = len(self.nodes)
+        self.nodes.append(node)
+        self.edges.extend((source, index) for source in sources)
+        for result in results:
+            self._keep(result, index)
+
+    def _keep(self, tensor: torch.Tensor, index: int) -> None:
+        self._maker[id(tensor)] = index
+        self._alive.append(tensor)
+
+    def graph(self, result: Any, name: str) -> ComputeGraph:
+        outputs = [self._maker[id(t)] for t in _leaves(result) if isinstance(t, torch.Tensor) and id(t) in self._maker]
+        if not outputs:  # a result type that is not a container pytree knows: take what nothing reads
+            outputs = sorted(set(range(len(self.nodes))) - {source for source, _ in self.edges})
+        unused = self._unused.values()
+        size = sum(p.numel() * p.element_size() for p in unused)
+        return ComputeGraph(
+            self.nodes, self.edges, tuple(dict.fromkeys(outputs)), name, sum(p.numel() for p in unused), size
+        )
+
+
+class _Copier(TorchFunctionMode):
+    """Makes `copy.deepcopy` copy tensors to `device`, those that are plain attributes or results included."""
+
+    def __init__(self, device: str):
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if func is torch.Tensor.__deepcopy__:
+            tensor, memo = args
+            return memo.setdefault(id(tensor), _moved(tensor.detach(), self.device))
+        return func(*args, **(kwargs or {}))
+
+
+def _copy(module: nn.Module, device: str) -> nn.Module:
+    memo: dict[int, Any] = {}
+    for p in module.parameters():
+        if not isinstance(p, nn.parameter.UninitializedTensorMixin):
+            memo[id(p)] = nn.Parameter(_moved(p.detach(), device), requires_grad=False)
+    try:
+        with _Copier(device):
+            return copy.deepcopy(module, memo)
+    except Exception as error:
+        raise TraceError(
+            f"{type(module).__name__} cannot be copied, and tracing runs a copy: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _moved(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """A copy of `tensor` on `device`; a meta tensor that has to become real gets zeros."""
+    if device == "meta":
+        return tensor.detach().to("meta") if not tensor.is_meta else torch.empty_like(tensor)
+    if tensor.is_meta:
+        return torch.zeros_like(tensor, device=device)
+    return tensor.detach().to(device, copy=True)
+
+
+def _has_meta(module: nn.Module) -> bool:
+    return any(p.is_meta for p in module.parameters())
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    module = getattr(module, "_orig_mod", module)  # torch.compile
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return _unwrapped(module.module)
+    return module
+
+
+def _arguments(example: Example) -> tuple[tuple, dict]:
+    if callable(example) and not isinstance(example, torch.Tensor):
+        example = example()
+    if isinstance(example, torch.Tensor):
+        return (example,), {}
+    if isinstance(example, dict):
+        return (), example
+    if isinstance(example, tuple | list):
+        if example and all(isinstance(size, int) for size in example):
+            raise TypeError(f"example={example!r}: that is a shape; pass torch.zeros{tuple(example)}.")
+        return tuple(example), {}
+    raise TypeError(
+        f"example: expected a tensor, a tuple, a dict or a callable that returns one, got {type(example).__name__}."
+    )
+
+
+def _leaves(value: Any) -> Iterable[Any]:
+    if isinstance(value, torch.Tensor):
+        return (value,)
+    return pytree.tree_leaves(value)
+
+
+# The Python code of multi-head attention without its hand-over to modes, so that the calls inside it are seen.
+_OPEN_ATTENTION = FunctionType(
+    F.multi_head_attention_forward.__code__,
+    {**F.multi_head_attention_forward.__globals__, "has_torch_function": lambda *_: False},
+    argdefs=F.multi_head_attention_forward.__defaults__,
+)
