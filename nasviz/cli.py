@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -60,8 +59,7 @@ def cost(
     import nasviz as nv
 
     try:
-        with torch.device("meta"):  # shapes without memory or arithmetic
-            table = nv.cost(nv.trace(make(), torch.zeros(1, *shape)), convention=convention)
+        table = nv.cost(nv.trace(make(), torch.zeros(1, *shape)), convention=convention)
     except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
         fail(f"{model} with input {input}: {_sentence(error)}")
     match format:
@@ -88,14 +86,13 @@ def dashboard(
     known = sorted(page.stem for page in folder.glob("*.ipynb"))
     if name not in known:
         fail(f"there is no dashboard {name!r}; there are: {', '.join(known)}.")
-    command = [sys.executable, "-m", "voila", str(folder / f"{name}.ipynb"), "--template=nasviz"]
-    command += ["--Voila.ip=127.0.0.1", f"--port={port}", *([] if browser else ["--no-browser"])]
-    paths = os.pathsep.join(filter(None, [str(voila_folder()), os.environ.get("JUPYTER_PATH")]))
-    try:
-        code = subprocess.run(command, env={**os.environ, "JUPYTER_PATH": paths}, check=False).returncode
-    except KeyboardInterrupt:  # how one ends it
-        code = 0
-    raise typer.Exit(code)
+    paths = [str(voila_folder()), os.environ.get("JUPYTER_PATH", "")]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))  # where Voilà looks for templates
+
+    from voila.app import Voila
+
+    arguments = [str(folder / f"{name}.ipynb"), "--template=nasviz", "--Voila.ip=127.0.0.1", f"--port={port}"]
+    Voila.launch_instance(argv=[*arguments, *([] if browser else ["--no-browser"])])
 
 
 def _parse_shape(text: str) -> tuple[int, ...]:

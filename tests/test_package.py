@@ -166,7 +166,10 @@ def run(*arguments: object, **options: object) -> str:
 
 def test_wheel_holds_the_package_and_its_files_alone(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} == {"nasviz", f"nasviz-{nv.__version__}.dist-info"}
+    version = f"nasviz-{nv.__version__}"
+    assert {name.split("/")[0] for name in names} == {"nasviz", f"{version}.data", f"{version}.dist-info"}
+    # JupyterLab reads this folder of the environment; the file keeps its "news" question off the first notebook.
+    assert f"{version}.data/data/share/jupyter/lab/settings/overrides.d/nasviz.json" in names
     shipped = {name.removeprefix("nasviz/_data/") for name in names if name.startswith("nasviz/_data/")}
     tracked = {path.relative_to(ROOT / "data").as_posix() for path in (ROOT / "data").rglob("*") if path.is_file()}
     assert shipped == tracked and shipped
