@@ -1,6 +1,5 @@
-"""The package as a whole: its face, its files, its wheel, its command line."""
+"""The package as a whole: its face, its files, its wheel."""
 
-import json
 import os
 import re
 import subprocess
@@ -11,11 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 import nasviz as nv
 from nasviz import resources
-from nasviz.cli import app
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -199,72 +196,3 @@ def test_wheel_loads_the_bundled_benchmark(installed, tmp_path):
     package, rows = run("-c", code, cwd=tmp_path, env=environment).split("\n")
     assert Path(package).is_relative_to(installed)
     assert int(rows) == len(nv.benchmarks.load("digits").table)
-
-
-# --- command line ---------------------------------------------------------------------------------------------------
-
-NETWORK = """
-from torch import nn
-
-def net():  # 8 * 3 * 3 * 3 weights, each used at 4 x 4 positions
-    return nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.ReLU())
-
-def broken():
-    return nn.Linear(5, 2)
-
-def number():
-    return 3
-"""
-
-
-@pytest.fixture
-def shell(tmp_path, monkeypatch):
-    """Runs ``nasviz …`` in a folder that holds the module ``mynet``."""
-    (tmp_path / "mynet.py").write_text(NETWORK)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mynet", raising=False)
-    return lambda *arguments: CliRunner().invoke(app, [*arguments])
-
-
-def test_version_option(shell):
-    assert shell("--version").output == f"{nv.__version__}\n"
-
-
-def test_cost_as_json(shell):
-    result = shell("cost", "mynet:net", "--input", "3,6,6", "--format", "json")
-    assert result.exit_code == 0, result.output
-    total = json.loads(result.stdout)["total"]
-    assert total["macs"] == 8 * 3 * 3 * 3 * 4 * 4
-    assert total["params"] == 8 * 3 * 3 * 3
-
-
-@pytest.mark.parametrize("form", ["table", "csv"])
-def test_cost_in_other_forms(shell, form):
-    result = shell("cost", "mynet:net", "--input", "3,6,6", "--format", form)
-    assert result.exit_code == 0, result.output
-    assert re.search(r"\b3,?456\b", result.stdout)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["cost", "mynet", "--input", "3,6,6"], "write MODULE:CALLABLE"),
-        (["cost", "mynet:net", "--input", "3x6x6"], "'3x6x6' is no shape"),
-        (["cost", "mynet:net", "--input", "3,-6,6"], "'3,-6,6' is no shape"),
-        (["cost", "nomodule:net", "--input", "3,6,6"], "cannot import 'nomodule'.*No module named"),
-        (["cost", "mynet:Net", "--input", "3,6,6"], "'mynet' has no callable 'Net'"),
-        (["cost", "mynet:broken", "--input", "3,6,6"], "mynet:broken with input 3,6,6: "),
-        (["cost", "mynet:number", "--input", "3,6,6"], "mynet:number with input 3,6,6: "),
-        (["cost", "mynet:net", "--input", "3,6,6", "--convention", "nonsense"], "nonsense"),
-        (["cost", "mynet:net", "--input", "3,6,6", "--format", "xml"], "xml"),
-        (["cost", "mynet:net"], "--input"),
-        (["dashboard", "nonsense"], "there is no dashboard 'nonsense'; there are: .*ranking"),
-        (["dashboard", "--port", "0"], "--port"),
-    ],
-)
-def test_bad_input_gets_a_sentence(shell, arguments, sentence):
-    result = shell(*arguments)
-    assert result.exit_code == 2
-    assert re.search(sentence, result.stderr)
-    assert result.stdout == "" and "Traceback" not in result.stderr
