@@ -191,8 +191,6 @@ class ComputeGraph:
         """As an Arrow table with one row a node; `inputs` lists the predecessors, the rest stands in the metadata."""
         import pyarrow as pa
 
-        records = [_record(node) | {"attrs": json.dumps(dict(node.attrs))} for node in self.nodes]
-        columns = {field.name: [record[field.name] for record in records] for field in _arrow_schema() if records}
         header = {
             "version": FORMAT_VERSION,
             "name": self.name,
@@ -200,9 +198,9 @@ class ComputeGraph:
             "unused_params": self.unused_params,
             "unused_bytes": self.unused_bytes,
         }
-        schema = _arrow_schema().append(pa.field("inputs", pa.list_(pa.int32())))
-        schema = schema.with_metadata({"nasviz.graph": json.dumps(header)})
-        return pa.table({**columns, "inputs": self.predecessors()} if records else schema.empty_table().to_pydict(), schema)
+        table = nodes_to_arrow(self.nodes)
+        table = table.append_column("inputs", pa.array(self.predecessors(), pa.list_(pa.int32())))
+        return table.replace_schema_metadata({"nasviz.graph": json.dumps(header)})
 
     @classmethod
     def from_arrow(cls, table: "pyarrow.Table") -> "ComputeGraph":
@@ -214,15 +212,15 @@ class ComputeGraph:
             If the table is not one of ours or was written by a newer version.
         """
         metadata = table.schema.metadata or {}
-        if b"nasviz.graph" not in metadata:
-            raise ValueError("the Arrow table has no 'nasviz.graph' metadata; only tables from to_arrow() are graphs.")
+        if b"nasviz.graph" not in metadata or "inputs" not in table.column_names:
+            raise ValueError("the Arrow table lacks its 'nasviz.graph' metadata or inputs; to_arrow() makes both.")
         header = json.loads(metadata[b"nasviz.graph"])
         if header["version"] != FORMAT_VERSION:
             raise ValueError(f"the graph has format version {header['version']}; this nasviz reads {FORMAT_VERSION}.")
-        rows = table.to_pylist()
-        edges = [(source, target) for target, row in enumerate(rows) for source in row["inputs"]]
+        nodes = nodes_from_arrow(table)
+        edges = [(source, target) for target, row in enumerate(table["inputs"].to_pylist()) for source in row]
         return cls(
-            [_node(row) for row in rows],
+            nodes,
             edges,
             header["outputs"],
             header["name"],
@@ -231,7 +229,8 @@ class ComputeGraph:
         )
 
     def _repr_html_(self) -> str:
-        counts = ", ".join(f"{op} × {count}" for op, count in Counter(node.op.value for node in self.nodes).most_common())
+        counted = Counter(node.op.value for node in self.nodes).most_common()
+        counts = ", ".join(f"{op} × {count}" for op, count in counted)
         inputs = ", ".join("×".join(map(str, node.out_shape)) for node in self.nodes if node.op is Op.INPUT)
         outputs = ", ".join("×".join(map(str, self.nodes[i].out_shape)) for i in self.outputs)
         rows = {
@@ -258,10 +257,32 @@ def _record(node: Node) -> dict[str, Any]:
     return {name: getattr(node, name) for name in Node.__slots__} | {"op": node.op.value}
 
 
+def nodes_to_arrow(nodes: Sequence[Node]) -> "pyarrow.Table":
+    """Nodes as an Arrow table: one row a node, one column a field of `Node`, `attrs` as JSON."""
+    import pyarrow as pa
+
+    records = [_record(node) | {"attrs": json.dumps(dict(node.attrs))} for node in nodes]
+    return pa.Table.from_pylist(records, _arrow_schema())
+
+
+def nodes_from_arrow(table: "pyarrow.Table") -> list[Node]:
+    """The nodes that `nodes_to_arrow` wrote; other columns are left alone.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or names an operator that does not exist.
+    """
+    missing = set(Node.__slots__).difference(table.column_names)
+    if missing:
+        raise ValueError(f"the Arrow table lacks the columns {', '.join(sorted(missing))}; it holds no nodes.")
+    return [_node(row) for row in table.select(list(Node.__slots__)).to_pylist()]
+
+
 def _node(row: dict[str, Any]) -> Node:
-    fields = {name: _frozen(value) for name, value in row.items() if name in Node.__slots__}
     attrs = tuple(sorted(_frozen(json.loads(row["attrs"])).items()))
-    return shared_node(*(fields | {"op": Op(row["op"]), "attrs": attrs}).values())
+    fields = {name: _frozen(value) for name, value in row.items()} | {"op": Op(row["op"]), "attrs": attrs}
+    return shared_node(*(fields[name] for name in Node.__slots__))
 
 
 def _frozen(value: Any) -> Any:

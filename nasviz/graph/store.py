@@ -1,0 +1,165 @@
+"""Many computation graphs in one Arrow IPC file.
+
+The networks of a family share most of their nodes. So the file holds every different node once, in the metadata of
+its schema, and of each graph only which nodes it has and how they are joined.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nasviz.graph.graph import FORMAT_VERSION, ComputeGraph, Node, nodes_from_arrow, nodes_to_arrow
+from nasviz.resources import write_atomically
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+def write_graphs(path: str | Path, graphs: Sequence[ComputeGraph]) -> Path:
+    """Write graphs to one Arrow IPC file, in place of what `path` held before.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its folder is made if it is missing.
+    graphs : sequence of ComputeGraph
+        Any number of graphs; their order is kept.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    import pyarrow as pa
+
+    table = pack(graphs)
+
+    def writer(beside: Path) -> None:
+        with pa.OSFile(str(beside), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+            file.write_table(table)
+
+    return write_atomically(path, writer)
+
+
+def read_graphs(path: str | Path) -> list[ComputeGraph]:
+    """The graphs of a file of `write_graphs`; equal nodes are one object, in all graphs.
+
+    The file is mapped into memory, and the edges are views of it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, is none of ours, or was written by a newer version.
+    """
+    import pyarrow as pa
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"path={str(path)!r}: there is no such file; write_graphs makes one.")
+    try:
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        return unpack(table)
+    except (pa.ArrowException, OSError, TypeError, ValueError) as error:
+        raise ValueError(f"path={str(path)!r} is no readable file of graphs ({error}); write it again.") from error
+
+
+def pack(graphs: Sequence[ComputeGraph]) -> "pyarrow.Table":
+    """Graphs as an Arrow table, one row a graph: the content of the file, and a small parcel between processes.
+
+    Columns: name; nodes, the positions of its nodes in the table of nodes in the metadata; edges, the flattened
+    (source, target) pairs; outputs; unused_params; unused_bytes.
+    """
+    import pyarrow as pa
+
+    position: dict[Node, int] = {}
+    by_identity: dict[int, int] = {}  # hashing a node is slow, and most of them are one and the same object
+    rows = []
+    for graph in graphs:
+        row = []
+        for node in graph.nodes:
+            index = by_identity.get(id(node))
+            if index is None:
+                index = by_identity[id(node)] = position.setdefault(node, len(position))
+            row.append(index)
+        rows.append(row)
+    columns = [
+        [graph.name for graph in graphs],
+        _lists(rows),
+        _lists([graph.edges.ravel() for graph in graphs]),
+        _lists([graph.outputs for graph in graphs]),
+        [graph.unused_params for graph in graphs],
+        [graph.unused_bytes for graph in graphs],
+    ]
+    nodes, buffer = nodes_to_arrow(list(position)), pa.BufferOutputStream()
+    with pa.ipc.new_stream(buffer, nodes.schema) as stream:
+        stream.write_table(nodes)
+    metadata = {"nasviz.graphs": str(FORMAT_VERSION), "nasviz.nodes": buffer.getvalue().to_pybytes()}
+    return pa.table(columns, _schema()).replace_schema_metadata(metadata)
+
+
+def unpack(table: "pyarrow.Table") -> list[ComputeGraph]:
+    """The graphs that `pack` put into a table.
+
+    Raises
+    ------
+    ValueError
+        If the table is none of ours, is damaged, or was made by a newer version.
+    """
+    import pyarrow as pa
+
+    metadata = table.schema.metadata or {}
+    if not {b"nasviz.graphs", b"nasviz.nodes"} <= metadata.keys() or not table.schema.equals(_schema()):
+        raise ValueError("it holds something else")
+    version = metadata[b"nasviz.graphs"].decode(errors="replace")
+    if version != str(FORMAT_VERSION):
+        raise ValueError(f"it has format version {version}, and this nasviz reads {FORMAT_VERSION}")
+    node_table = pa.ipc.open_stream(metadata[b"nasviz.nodes"]).read_all()
+    node_table.validate(full=True)
+    table.validate(full=True)
+    nodes = np.array(nodes_from_arrow(node_table), dtype=object)
+    rows = _rows(table["nodes"])
+    if any(len(row) and not 0 <= row.min() <= row.max() < len(nodes) for row in rows):
+        raise ValueError(f"a graph names nodes outside of the table of {len(nodes)} nodes")
+    others = (table[name].to_pylist() for name in ("outputs", "name", "unused_params", "unused_bytes"))
+    return [
+        ComputeGraph(nodes[row].tolist(), edges, *rest)
+        for row, edges, *rest in zip(rows, _rows(table["edges"]), *others, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _schema() -> "pyarrow.Schema":
+    import pyarrow as pa
+
+    numbers = pa.list_(pa.int32())
+    types = {
+        "name": pa.string(), "nodes": numbers, "edges": numbers, "outputs": numbers,
+        "unused_params": pa.int64(), "unused_bytes": pa.int64(),
+    }  # fmt: skip
+    return pa.schema(list(types.items()))
+
+
+def _lists(rows: Sequence[Sequence[int]]) -> "pyarrow.ListArray":
+    """A list<int32> array; arrays go in without a Python object for each number."""
+    import pyarrow as pa
+
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    values = np.concatenate([np.empty(0, np.int32), *(np.asarray(row, np.int32) for row in rows)])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+
+
+def _rows(column: "pyarrow.ChunkedArray") -> list[np.ndarray]:
+    """The rows of a list<int32> column, as views."""
+    return [
+        values[start:stop]
+        for chunk in column.chunks
+        for values in [chunk.values.to_numpy()]
+        for start, stop in pairwise(chunk.offsets.to_numpy().tolist())
+    ]
