@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -95,6 +96,27 @@ def dashboard(
     Voila.launch_instance(argv=[*arguments, *([] if browser else ["--no-browser"])])
 
 
+@app.command()
+def label(
+    families: Annotated[str, typer.Option(help="Names of families, between commas.")] = "nb101,nb201",
+    count: Annotated[int, typer.Option(min=1, help="Architectures to draw from each family.")] = 400,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each architecture.")] = 3,
+    log: Annotated[Path, typer.Option(help="Where trainings are written down as they end.")] = Path("labels.jsonl"),
+    out: Annotated[Path, typer.Option(help="Folder of the finished benchmark.")] = Path("data"),
+    jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
+) -> None:
+    """Train architectures for real and write the benchmark with its card; stopped, it goes on from its log."""
+    from nasviz.benchmarks.bundle import bundle
+    from nasviz.benchmarks.label import label as train
+    from nasviz.families import get
+
+    chosen = [_call(get, name.strip()) for name in families.split(",")]
+    for family in chosen:
+        archs = map(family.format, _call(family.sample, count, 0))
+        _call(train, family.name, archs, log, seeds=range(seeds), jobs=jobs)
+    typer.echo(_call(bundle, log, out))
+
+
 def _parse_shape(text: str) -> tuple[int, ...]:
     try:
         shape = tuple(int(part) for part in text.split(","))
@@ -120,10 +142,10 @@ def _load_callable(text: str) -> Callable[[], Any]:
     return make
 
 
-def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call the package, and turn its own sentences about bad input into the command's."""
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except (ValueError, TypeError, OSError) as error:
         fail(_sentence(error))
 

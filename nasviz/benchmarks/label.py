@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import joblib
 import numpy as np
@@ -22,6 +22,8 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from nasviz.families import get
+
+LOG_COLUMNS = ["family", "arch", "seed", "accuracy", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,17 @@ def train(module: nn.Module, recipe: Recipe, seed: int) -> float:
 
 def train_one(family: str, arch: str, seed: int, recipe: Recipe) -> dict[str, Any]:
     """Build, initialise and train one architecture, given as text; a row of the result table."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     fam, start = get(family), time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = fam.build(fam.parse(arch), scale="digits")
-    accuracy = train(module, recipe, seed)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = fam.build(fam.parse(arch), scale="digits")
+        accuracy = train(module, recipe, seed)
+    finally:
+        torch.set_num_threads(threads)  # this may be the caller's own process
     return {
         "family": family,
         "arch": arch,
@@ -156,7 +162,8 @@ def label(
     archs : iterable of str
         Architectures in the family's text form.
     log : Path
-        File of one JSON object a line, appended as trainings end: stop at any time and call again to resume.
+        File of one JSON object a line, appended as trainings end: stop at any time and call again to resume. One
+        process at a time writes it.
     seeds : sequence of int
         Training seeds.
     recipe : Recipe, optional
@@ -169,48 +176,72 @@ def label(
     Returns
     -------
     DataFrame
-        family, arch, seed, accuracy (fraction), seconds: one row a training.
+        family, arch, seed, accuracy (fraction), seconds: one row a training, in the order asked for.
 
     Raises
     ------
     ValueError
-        If `log` was written with another recipe.
+        If the family or its scale "digits" does not exist, an architecture is none of the family, or `log` was
+        written with another recipe or holds something else. Nothing is trained then.
     """
-    recipe = recipe or Recipe()
-    done = read_log(log, recipe)
-    held = {(row["family"], row["arch"], row["seed"]) for row in done}
-    wanted = [(family, arch, seed) for arch in dict.fromkeys(archs) for seed in seeds]
-    missing = [key for key in wanted if key not in held]
-    tasks = (joblib.delayed(train_one)(*key, recipe) for key in missing)
-    results = joblib.Parallel(jobs, return_as="generator_unordered")(tasks)
+    recipe, log, archs = recipe or Recipe(), Path(log), list(dict.fromkeys(archs))
+    fam = get(family)
+    fam.skeleton("digits")
+    for arch in archs:
+        fam.parse(arch)
+    written, done = read_log(log)
+    if written not in (None, recipe):
+        raise ValueError(f"log={str(log)!r} has another recipe, {written}; give a new file or that recipe.")
+    rows = {(row["family"], row["arch"], row["seed"]): row for row in done}
+    wanted = [(family, arch, int(seed)) for arch in archs for seed in seeds]
+    missing = [key for key in wanted if key not in rows]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
-        if file.tell() == 0:
-            file.write(json.dumps({"recipe": asdict(recipe)}) + "\n")
+    with log.open("a+b") as file:
+        _drop_cut_line(file)
+        if written is None:
+            _append(file, {"recipe": asdict(recipe)})
+        results = joblib.Parallel(jobs, return_as="generator_unordered")(
+            joblib.delayed(train_one)(*key, recipe) for key in missing
+        )
         bar = tqdm(results, f"label {family}", len(wanted), initial=len(wanted) - len(missing), disable=not progress)
         for row in bar:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            done.append(row)
-    table = pd.DataFrame(done, columns=["family", "arch", "seed", "accuracy", "seconds"])
-    return table[[key in set(wanted) for key in zip(table.family, table.arch, table.seed, strict=True)]]
+            _append(file, row)
+            rows[row["family"], row["arch"], row["seed"]] = row
+    return pd.DataFrame([rows[key] for key in wanted], columns=LOG_COLUMNS)
 
 
-def read_log(log: Path, recipe: Recipe) -> list[dict[str, Any]]:
-    """Rows of a log; a last line that a crash cut short is dropped, from the file too.
+def read_log(log: Path) -> tuple[Recipe | None, list[dict[str, Any]]]:
+    """Recipe and rows of a log, which is left as it is; a last line that a crash cut short does not count.
+
+    The recipe is None for a log that does not exist or has no first line yet.
 
     Raises
     ------
     ValueError
-        If the log was written with another recipe.
+        If the file is no log; the sentence names the line.
     """
-    if not log.exists() or log.stat().st_size == 0:
-        return []
-    text = log.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        log.write_text(text, encoding="utf-8")
-    header, *lines = text.splitlines() or [""]
-    if header and json.loads(header) != {"recipe": asdict(recipe)}:
-        raise ValueError(f"{log} was written with another recipe ({header}); give a new file or that recipe.")
-    return [json.loads(line) for line in lines]
+    log = Path(log)
+    *lines, rest = log.read_bytes().split(b"\n") if log.exists() else [b""]
+    if not lines and not b'{"recipe": '.startswith(rest[:11]):
+        lines = [rest]  # a file that we never began: it is refused, not cut
+    recipe, rows = None, []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            if number == 1:
+                recipe = Recipe(**entry["recipe"])
+            else:
+                rows.append({column: entry[column] for column in LOG_COLUMNS})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"log={str(log)!r} is no log of label(): line {number} is {line[:80]!r}.") from error
+    return recipe, rows
+
+
+def _drop_cut_line(file: BinaryIO) -> None:
+    file.seek(0)
+    file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _append(file: BinaryIO, entry: dict[str, Any]) -> None:
+    file.write(json.dumps(entry).encode() + b"\n")
+    file.flush()
