@@ -19,10 +19,15 @@ from sklearn.utils.validation import check_is_fitted
 from nasviz.predict.checks import finite_array, whole_number
 
 COLLAPSE_MARGIN = 1.05  # times 1 / C: a partition coefficient below it tells no cluster from another
+MERGE_MARGIN = 0.1  # of the largest membership: two clusters that never differ by more are one
 
 
 class CollapsedClusters(ValueError):
     """All centroids met in the centre of mass, so every network belongs equally to every cluster."""
+
+
+class MergedClusters(UserWarning):
+    """Some centroids met: the fit holds fewer different clusters than were asked for."""
 
 
 class FuzzyCMeans(BaseEstimator):
@@ -37,7 +42,8 @@ class FuzzyCMeans(BaseEstimator):
         C >= 2.
     fuzzifier : float
         m > 1: towards 1 memberships become crisp, with large m uniform. The paper's m >= 2 collapses in the 32
-        dimensions that it clusters in, where 1.3 still tells clusters apart that exist.
+        dimensions that it clusters in. On structural features of NAS-Bench-101 in 32 dimensions, 20 centroids stayed
+        apart up to 1.2 and began to merge at 1.25. It depends on the embedding: look at ``n_distinct_clusters_``.
     epsilon : float
         Stop when no membership changes by this much any more, max_ij |Δu_ij| < ε (eq. 4). The paper's ε is unknown to
         us; 1e-5 moves no membership visibly. For a live slider 1e-3 is enough, and several times faster.
@@ -54,6 +60,8 @@ class FuzzyCMeans(BaseEstimator):
         Of the points that were fitted; rows sum to 1.
     partition_coefficient_ : float
         mean_i Σ_j u_ij², from 1 / C (no structure) to 1 (crisp).
+    n_distinct_clusters_ : int
+        C, or fewer where centroids met on the way to a collapse. A `MergedClusters` warning says so.
     n_iterations_ : int
 
     Examples
@@ -67,7 +75,7 @@ class FuzzyCMeans(BaseEstimator):
     def __init__(
         self,
         n_clusters: int,
-        fuzzifier: float = 1.3,
+        fuzzifier: float = 1.2,
         epsilon: float = 1e-5,
         max_iterations: int = 10_000,
         seed: int = 0,
@@ -110,7 +118,15 @@ class FuzzyCMeans(BaseEstimator):
         self.centroids_ = centroids
         self.memberships_ = memberships
         self.partition_coefficient_ = float(coefficient)
+        self.n_distinct_clusters_ = _count_distinct(memberships)
         self.n_iterations_ = iterations
+        if self.n_distinct_clusters_ < self.n_clusters:
+            warnings.warn(
+                f"Only {self.n_distinct_clusters_} of the {self.n_clusters} clusters differ, because centroids met. "
+                f"Use a fuzzifier below {self.fuzzifier:g}, fewer clusters or fewer dimensions.",
+                MergedClusters,
+                stacklevel=2,
+            )
         return self
 
     def predict(self, X) -> np.ndarray:
@@ -148,9 +164,18 @@ class FuzzyCMeans(BaseEstimator):
         whole_number("n_clusters", self.n_clusters, least=2)
         whole_number("max_iterations", self.max_iterations)
         if not 1 < self.fuzzifier < np.inf:
-            raise ValueError(f"fuzzifier must be a number greater than 1, say 1.3, got {self.fuzzifier!r}.")
+            raise ValueError(f"fuzzifier must be a number greater than 1, say 1.2, got {self.fuzzifier!r}.")
         if not self.epsilon > 0:
             raise ValueError(f"epsilon must be greater than 0, say 1e-5, got {self.epsilon!r}.")
+
+
+def _count_distinct(memberships: np.ndarray) -> int:
+    """How many columns of (N, C) memberships are not, up to `MERGE_MARGIN`, one of those before."""
+    distinct: list[np.ndarray] = []
+    for column in memberships.T:
+        if all(np.abs(column - other).max() > MERGE_MARGIN * max(column.max(), other.max()) for other in distinct):
+            distinct.append(column)
+    return len(distinct)
 
 
 def _memberships(points: np.ndarray, centroids: np.ndarray, fuzzifier: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from nasviz.predict.fcm import CollapsedClusters, FuzzyCMeans
+from nasviz.predict.fcm import CollapsedClusters, FuzzyCMeans, MergedClusters
 
 
 def equation_two(points, centroids, m):
@@ -127,6 +127,19 @@ def test_the_papers_fuzzifier_collapses_in_32_dimensions_and_ours_does_not():
     with pytest.raises(CollapsedClusters):
         FuzzyCMeans(5, 2.0).fit(points)
     assert FuzzyCMeans(5).fit(points).partition_coefficient_ > 0.4
+
+
+def test_clusters_that_merge_are_counted():
+    points = np.random.default_rng(0).normal(size=(500, 32)) * 5 * np.exp(-np.arange(32) / 5)
+    with pytest.warns(MergedClusters, match="Only 5 of the 6 clusters differ.* fuzzifier below 1.8"):
+        fit = FuzzyCMeans(6, 1.8).fit(points)
+    # Centroids that met lie on one another.
+    gaps = np.linalg.norm(fit.centroids_[:, None] - fit.centroids_[None], axis=2)
+    on_an_earlier_one = [(gaps[j, :j] < 0.01).any() for j in range(6)]
+    assert fit.n_distinct_clusters_ == 6 - sum(on_an_earlier_one) < 6
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MergedClusters)
+        assert FuzzyCMeans(6, 1.2).fit(points).n_distinct_clusters_ == 6
 
 
 def test_the_global_generator_is_neither_read_nor_set(blobs):
