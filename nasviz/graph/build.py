@@ -92,9 +92,7 @@ def _max_pool(node: Node) -> nn.Module:
 
 
 def _avg_pool(node: Node) -> nn.Module:
-    return nn.AvgPool2d(
-        node.kernel, node.stride, node.get("padding"), node.get("ceil_mode"), node.get("count_padding")
-    )
+    return nn.AvgPool2d(node.kernel, node.stride, node.get("padding"), node.get("ceil_mode"), node.get("count_padding"))
 
 
 MODULES: dict[Op, Callable[[Node], nn.Module]] = {

@@ -68,9 +68,7 @@ class GraphBuilder:
     def _add(self, op, name, inputs, out_shape, kernel=(), stride=(), groups=1, bias=False, params=0, attrs=()) -> int:
         layer, index = self._prefix + name, len(self._nodes)
         in_shape = self._nodes[inputs[0]].out_shape
-        node = shared_node(
-            op, layer, in_shape, out_shape, kernel, stride, groups, bias, params, BYTES * params, attrs
-        )
+        node = shared_node(op, layer, in_shape, out_shape, kernel, stride, groups, bias, params, BYTES * params, attrs)
         self._nodes.append(node)
         self._edges.extend((source, index) for source in inputs)
         return index
@@ -102,9 +100,7 @@ class GraphBuilder:
         attrs = (("dilation", dilation), ("padding", padding))
         return self._add(Op.CONV, name, (x,), (batch, channels, *size), kernel, stride, groups, bias, params, attrs)
 
-    def batch_norm(
-        self, x: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True, name: str
-    ) -> int:
+    def batch_norm(self, x: int, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True, name: str) -> int:
         """Batch normalisation over the channels; `momentum` in PyTorch's sense."""
         attrs = (("eps", eps), ("momentum", momentum))
         params = 2 * self.channels(x) * affine

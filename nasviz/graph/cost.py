@@ -30,7 +30,7 @@ def _conv_transpose(node: Node) -> int:
 
 def _matmul(node: Node) -> int:
     """(..., n, k) · (..., k, m): k products for each of the n · m results."""
-    return prod(node.out_shape) * node.in_shape[-1]
+    return prod(node.out_shape) * node.in_shape[-1] * node.get("summed", 1)
 
 
 def _linear(node: Node) -> int:
@@ -96,12 +96,19 @@ def _norm(node: Node) -> int:
     return prod(node.in_shape) * (4 + node.bias)
 
 
+def _gates(node: Node) -> int:
+    """The result of every matrix is added once, and with a bias once more."""
+    return _steps(node) * sum(rows for rows, _ in node.get("weights")) * (1 + node.bias)
+
+
 OTHER: dict[Op, Callable[[Node], int]] = {
     **dict.fromkeys(MOVES, lambda node: 0),
     **dict.fromkeys(MACS, _bias),
     Op.EINSUM: lambda node: 0,
     Op.ATTENTION: lambda node: 4 * prod(node.out_shape[:-1]) * node.get("keys"),  # scale and softmax
-    **dict.fromkeys((Op.LSTM, Op.GRU, Op.RNN), lambda n: _steps(n) * sum(w[0] for w in n.get("weights")) * (1 + n.bias)),
+    **dict.fromkeys(
+        (Op.LSTM, Op.GRU, Op.RNN), lambda n: _steps(n) * sum(w[0] for w in n.get("weights")) * (1 + n.bias)
+    ),
     **dict.fromkeys(ACTIVATIONS, _made),
     **dict.fromkeys(NORMS, _norm),
     **dict.fromkeys(POOLS, _pool),
@@ -212,23 +219,26 @@ class CostTable:
         Parameters that the network never uses have a row of their own, at the end.
     total : dict
         Sums of macs, other, flops, params, size_bytes and activations.
-    uncounted : Series
-        Calls by name of the functions whose cost is not known; empty where everything was counted.
+    uncounted : DataFrame
+        operator and calls of the functions whose cost is not known; empty where everything was counted.
     convention : str
         Name of the convention behind `flops`.
     """
 
     by_layer: pd.DataFrame
     total: dict[str, int]
-    uncounted: pd.Series
+    uncounted: pd.DataFrame
     convention: str
 
     def __str__(self) -> str:
         bound = "≥ " if len(self.uncounted) else ""
-        lines = [f"{key:<12} {bound if key in ('macs', 'other', 'flops') else ''}{value:,}" for key, value in self.total.items()]
+        lines = [
+            f"{key:<12} {bound if key in ('macs', 'other', 'flops') else ''}{value:,}"
+            for key, value in self.total.items()
+        ]
         lines.append(f"convention   {self.convention}: {CONVENTIONS[self.convention].describe}")
         if len(self.uncounted):
-            lines.append("not counted  " + ", ".join(f"{name} × {calls}" for name, calls in self.uncounted.items()))
+            lines.append("not counted  " + ", ".join(f"{name} × {calls}" for name, calls in self.uncounted.to_numpy()))
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -277,4 +287,4 @@ def cost(graph: ComputeGraph, convention: str = "standard") -> CostTable:
     by_layer = pd.DataFrame(rows, columns=columns)
     names = Counter(node.get("function", node.op.value) for node in graph.nodes if not is_counted(node))
     total = {name: int(by_layer[name].sum()) for name in SUMMED}
-    return CostTable(by_layer, total, pd.Series(names, dtype="int64", name="calls"), convention)
+    return CostTable(by_layer, total, pd.DataFrame(names.items(), columns=["operator", "calls"]), convention)

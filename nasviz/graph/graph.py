@@ -65,10 +65,11 @@ class Node:
     @property
     def weight_shape(self) -> tuple[int, ...]:
         """Shape of the weight of a convolution (C_out, C_in / groups, *kernel) or linear layer (out, in); else ()."""
+        channels = -len(self.kernel) - 1  # counted from the end, as the batch may be missing
         if self.op is Op.CONV:
-            return (self.out_shape[1], self.in_shape[1] // self.groups, *self.kernel)
+            return (self.out_shape[channels], self.in_shape[channels] // self.groups, *self.kernel)
         if self.op is Op.CONV_TRANSPOSE:
-            return (self.in_shape[1], self.out_shape[1] // self.groups, *self.kernel)
+            return (self.in_shape[channels], self.out_shape[channels] // self.groups, *self.kernel)
         if self.op is Op.LINEAR:
             return (self.out_shape[-1], self.in_shape[-1])
         return ()

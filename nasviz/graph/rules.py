@@ -5,62 +5,15 @@ and is reported as not counted; nothing is dropped in silence.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 import torch
 
+from nasviz.graph.calls import Call
 from nasviz.graph.ops import Op
 
 Facts = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Call:
-    """One call of a torch function and its results."""
-
-    name: str
-    args: tuple
-    kwargs: dict[str, Any]
-    results: tuple[torch.Tensor, ...]
-
-    def get(self, position: int, name: str, default: Any = None) -> Any:
-        """The argument at `position`, or called `name`."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
-
-    @property
-    def data(self) -> torch.Tensor | None:
-        """The tensor that the node's `in_shape` describes: the first one, for `addmm` and its kin the second."""
-        first = self.get(1, "mat1") if self.name in ("addmm", "addbmm", "baddbmm", "addmv") else None
-        candidates = (first, *self.args, *self.kwargs.values())
-        for value in candidates:
-            if isinstance(value, torch.Tensor):
-                return value
-            if isinstance(value, tuple | list) and value and isinstance(value[0], torch.Tensor):
-                return value[0]
-        return None
-
-
-@lru_cache(maxsize=4096)
-def call_name(func: Callable) -> str:
-    """Name of a torch function without what does not matter: in-place and reflected forms are the plain operator."""
-    name = getattr(func, "__name__", str(func))
-    if name == "__get__":  # a property such as Tensor.T
-        return f"get_{getattr(getattr(func, '__self__', None), '__name__', '')}"
-    if name in ("__setitem__", "__getitem__"):
-        return name
-    if name.startswith("__") and name.endswith("__"):
-        name = name[2:-2]
-        return {"iadd": "add", "radd": "add", "isub": "sub", "rsub": "sub", "imul": "mul", "rmul": "mul",
-                "truediv": "div", "itruediv": "div", "rtruediv": "div", "rdiv": "div", "idiv": "div",
-                "rmatmul": "matmul", "imatmul": "matmul"}.get(name, name)  # fmt: skip
-    return name.rstrip("_") if not name.startswith("_") else name
-
-
-REFLECTED = frozenset(f"__r{name}__" for name in ("sub", "truediv", "div", "matmul", "pow", "mod", "floordiv"))
-"""Operators called on their right operand: `x @ tensor` where x is no tensor that knows how."""
 
 
 def rule(call: Call) -> tuple[Op, Facts]:
@@ -120,7 +73,8 @@ def _bilinear(call: Call) -> Facts:
 
 
 def _added_matmul(call: Call) -> Facts:
-    return {"bias": True}
+    """`addbmm` also sums over the batch, which its result no longer shows."""
+    return {"bias": True, "summed": call.data.shape[0]} if call.name == "addbmm" else {"bias": True}
 
 
 def _einsum(call: Call) -> Facts:
@@ -150,6 +104,13 @@ def _einsum(call: Call) -> Facts:
         macs += prod(sizes[c] for c in left | right)
         left = (left | right) & later
     return {"equation": equation, "macs": macs}
+
+
+def _tensordot(call: Call) -> Facts:
+    """The contracted size k follows from the sizes: |a| · |b| = k² · |result|."""
+    a, b = call.get(0, "a"), call.get(1, "b")
+    result = call.results[0].numel()
+    return {"macs": result * isqrt(a.numel() * b.numel() // result) if result else 0}
 
 
 def _attention(call: Call) -> Facts:
@@ -196,7 +157,11 @@ def _rms_norm(call: Call) -> Facts:
 
 
 def _group_norm(call: Call) -> Facts:
-    return {"groups": call.get(1, "num_groups"), "bias": call.get(2, "weight") is not None, "eps": call.get(4, "eps", 1e-5)}
+    return {
+        "groups": call.get(1, "num_groups"),
+        "bias": call.get(2, "weight") is not None,
+        "eps": call.get(4, "eps", 1e-5),
+    }
 
 
 def _pool_dims(call: Call) -> int:
@@ -300,6 +265,7 @@ def _table() -> dict[str, tuple[Op, Callable[[Call], Facts]]]:
         (Op.MATMUL, _none, "matmul mm bmm mv dot vdot inner"),
         (Op.MATMUL, _added_matmul, "addmm addbmm baddbmm addmv"),
         (Op.EINSUM, _einsum, "einsum"),
+        (Op.EINSUM, _tensordot, "tensordot"),
         (Op.ATTENTION, _attention, "scaled_dot_product_attention"),
         (Op.LSTM, _recurrent, "lstm"),
         (Op.GRU, _recurrent, "gru"),
@@ -314,7 +280,8 @@ def _table() -> dict[str, tuple[Op, Callable[[Call], Facts]]]:
         (Op.RMS_NORM, _rms_norm, "rms_norm"),
         (Op.GROUP_NORM, _group_norm, "group_norm"),
         (Op.LOCAL_RESPONSE_NORM, _window, "local_response_norm"),
-        (Op.NORMALIZE, _function, "normalize norm vector_norm std var std_mean var_mean logsumexp"),
+        (Op.NORMALIZE, _function, "normalize norm vector_norm std var std_mean var_mean logsumexp "
+         "_weight_norm"),
         (Op.RELU, _none, "relu"),
         (Op.RELU6, _none, "relu6"),
         (Op.LEAKY_RELU, _slope, "leaky_relu"),
@@ -344,10 +311,11 @@ def _table() -> dict[str, tuple[Op, Callable[[Call], Facts]]]:
         (Op.SUB, _scalar, "sub subtract"),
         (Op.MUL, _scalar, "mul multiply"),
         (Op.DIV, _scalar, "div divide"),
-        (Op.POINTWISE, _function, "abs neg exp expm1 log log2 log1p log10 sqrt rsqrt square pow rpow reciprocal sin cos "
-         "tan asin acos atan atan2 sinh cosh erf erfc clamp clip clamp_min clamp_max maximum minimum fmax fmin sign floor "
-         "ceil round floor_divide floordiv remainder mod fmod where lerp addcmul addcdiv logsigmoid softsign tanhshrink "
-         "hardshrink softshrink threshold rrelu logaddexp exp2 frac trunc nan_to_num cumsum cumprod polar masked_fill"),
+        (Op.POINTWISE, _function, "abs neg exp expm1 log log2 log1p log10 sqrt rsqrt square pow reciprocal "
+         "sinh cosh erf erfc clamp clamp_max maximum minimum fmax fmin sign floor "
+         "ceil round floordiv remainder mod fmod where lerp addcmul addcdiv logsigmoid softsign tanhshrink "
+         "hardshrink softshrink threshold rrelu logaddexp exp2 frac trunc nan_to_num cumsum cumprod polar masked_fill "
+         "rpow sin cos tan asin acos atan atan2 clip clamp_min floor_divide"),
         (Op.MEAN, _mean, "mean"),
         (Op.REDUCE, _function, "sum prod max min amax amin any all median nansum argmax argmin topk sort argsort "
          "cosine_similarity count_nonzero"),
@@ -377,39 +345,3 @@ def _table() -> dict[str, tuple[Op, Callable[[Call], Facts]]]:
 
 
 _RULES = _table()
-
-ALIASES = frozenset(
-    "contiguous detach clone to type type_as float half double bfloat16 int long bool cpu cuda requires_grad alias "
-    "get_data get_real get_imag as_subclass identity".split()
-)
-"""Calls that make no operator of their own: their results count as their first input."""
-
-CONSTANTS = frozenset(
-    "ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_empty new_full new_tensor get_grad".split()
-)
-"""Calls whose result does not depend on the values of their input: no operator, and no edge from it."""
-
-
-def _same_shape(inplace: int, args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None:
-    x = args[0] if args else kwargs.get("input")
-    if not isinstance(x, torch.Tensor) or not x.is_meta or not x.is_floating_point() or "out" in kwargs:
-        return None
-    changed = args[inplace] if 0 < inplace < len(args) else kwargs.get("inplace")
-    return x if changed else torch.empty_like(x)
-
-
-def _same_shape_norm(args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None:
-    """Batch norm on shapes: as the real one, but a single value a channel is no error, as nothing is normalised."""
-    vectors = [v for v in args[1:5] if isinstance(v, torch.Tensor)]
-    fits = args and args[0].dim() >= 2 and all(v.numel() == args[0].shape[1] for v in vectors)
-    return _same_shape(0, args, kwargs) if fits else None
-
-
-KEEP_SHAPE: dict[str, Callable[[tuple, dict[str, Any]], torch.Tensor | None]] = {
-    "batch_norm": _same_shape_norm,
-    **dict.fromkeys(("relu", "relu6", "silu", "hardswish", "hardsigmoid"), partial(_same_shape, 1)),
-    **dict.fromkeys(("gelu", "sigmoid"), partial(_same_shape, 0)),
-    "dropout": partial(_same_shape, 3),
-}
-"""Operators whose result has their input's shape: on the meta device the result is made without running them. The
-number is the position of the argument `inplace`."""

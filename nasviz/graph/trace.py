@@ -5,20 +5,23 @@ The module is copied first, with its tensors on the meta device, so nothing of t
 """
 
 import copy
+import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from nasviz.graph.calls import ALIASES, CONSTANTS, KEEP_SHAPE, REFLECTED, Call, call_name
 from nasviz.graph.graph import ComputeGraph, Node, shared_node
 from nasviz.graph.ops import Op
-from nasviz.graph.rules import ALIASES, CONSTANTS, KEEP_SHAPE, REFLECTED, Call, call_name, rule
+from nasviz.graph.rules import rule
 
 Example = torch.Tensor | tuple | list | dict | Callable[[], Any]
 
@@ -59,8 +62,12 @@ def trace(module: nn.Module, example: Example, *, name: str = "") -> ComputeGrap
         raise TypeError(f"module: expected an nn.Module, got {type(module).__name__}; pass the model itself.")
     module = _unwrapped(module)
     name = name or type(module).__name__
+    sealed = [path for path, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
+    if sealed:
+        where = f"its layer {sealed[0]!r}" if sealed[0] else "the module"
+        raise TraceError(f"{name}: {where} is TorchScript, whose calls cannot be seen; pass the module it was made of.")
     args, kwargs = _arguments(example)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), _same_randomness():
         try:
             return _run(module, args, kwargs, name, "meta")
         except TraceError as error:
@@ -90,7 +97,7 @@ def _run(module: nn.Module, args: tuple, kwargs: dict, name: str, device: str) -
         shapes = ", ".join(str(tuple(x.shape)) for x in pytree.tree_leaves((args, kwargs)) if torch.is_tensor(x))
         where = f"layer {recorder.layer!r}" if recorder.layer else "its own forward"
         raise TraceError(
-            f"{name} failed in {where} on input of shape {shapes or 'none'}: {type(error).__name__}: {error} "
+            f"{name} failed in {where} on input of shape {shapes or 'none'}: {_one_line(error)} "
             "Check the example input, or run the model once by hand."
         ) from error
     return recorder.graph(result, name)
@@ -129,9 +136,8 @@ class _Recorder(TorchFunctionMode):
 
         outer: list[str] = []
         for name, part in self.module.named_modules():
-            if not isinstance(part, torch.jit.ScriptModule):
-                part.register_forward_pre_hook(enter(name), prepend=True)
-                part.register_forward_hook(leave)
+            part.register_forward_pre_hook(enter(name), prepend=True)
+            part.register_forward_hook(leave)
         yield
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -186,6 +192,8 @@ class _Recorder(TorchFunctionMode):
         self.edges.extend((source, index) for source in sources)
         for result in results:
             self._keep(result, index)
+            if args and result is args[0] and result._base is not None:
+                self._keep(result._base, index)  # a view was written to, and so its base
 
     def _keep(self, tensor: torch.Tensor, index: int) -> None:
         self._maker[id(tensor)] = index
@@ -223,10 +231,10 @@ def _copy(module: nn.Module, device: str) -> nn.Module:
             memo[id(p)] = nn.Parameter(_moved(p.detach(), device), requires_grad=False)
     try:
         with _Copier(device):
-            return copy.deepcopy(module, memo)
+            return _opened(copy.deepcopy(module, memo))
     except Exception as error:
         raise TraceError(
-            f"{type(module).__name__} cannot be copied, and tracing runs a copy: {type(error).__name__}: {error}"
+            f"{type(module).__name__} cannot be copied, and tracing runs a copy: {_one_line(error)}"
         ) from error
 
 
@@ -237,6 +245,31 @@ def _moved(tensor: torch.Tensor, device: str) -> torch.Tensor:
     if tensor.is_meta:
         return torch.zeros_like(tensor, device=device)
     return tensor.detach().to(device, copy=True)
+
+
+def _opened(module: nn.Module) -> nn.Module:
+    """The copy with every part that is a wrapper replaced by what it wraps."""
+    for part in list(module.modules()):
+        for name, child in part._modules.items():
+            if child is not None:
+                part._modules[name] = _unwrapped(child)
+    return module
+
+
+@contextmanager
+def _same_randomness() -> Iterator[None]:
+    """Put the global generators of torch, Python and NumPy back, whatever the forward pass draws."""
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is what is guarded
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)  # noqa: NPY002
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _has_meta(module: nn.Module) -> bool:

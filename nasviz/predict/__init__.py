@@ -1,0 +1,56 @@
+"""Prediction: embedding, soft clusters, heads, ensemble, ranking measures. Names are loaded when first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nasviz.predict.clusters import ClusterSpace
+    from nasviz.predict.ensemble import Gennape, Settings, partition
+    from nasviz.predict.fcm import CollapsedClusters, FuzzyCMeans
+    from nasviz.predict.folds import Fold, draw, split
+    from nasviz.predict.metrics import evaluate, kendall, mae, ndcg, srcc
+    from nasviz.predict.population import Population
+    from nasviz.predict.protocol import transfer
+    from nasviz.predict.transform import AccuracyTransform, FlopsTransform
+
+_HOMES = {
+    "clusters": ("ClusterSpace",),
+    "ensemble": ("Gennape", "Settings", "partition"),
+    "fcm": ("CollapsedClusters", "FuzzyCMeans"),
+    "folds": ("Fold", "draw", "split"),
+    "metrics": ("evaluate", "kendall", "mae", "ndcg", "srcc"),
+    "population": ("Population",),
+    "protocol": ("transfer",),
+    "transform": ("AccuracyTransform", "FlopsTransform"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = [
+    "AccuracyTransform",
+    "ClusterSpace",
+    "CollapsedClusters",
+    "Fold",
+    "FlopsTransform",
+    "FuzzyCMeans",
+    "Gennape",
+    "Population",
+    "Settings",
+    "draw",
+    "evaluate",
+    "kendall",
+    "mae",
+    "ndcg",
+    "partition",
+    "split",
+    "srcc",
+    "transfer",
+]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'nasviz.predict' has no attribute {name!r}; it has {', '.join(__all__)}.")
+    return getattr(import_module(f"nasviz.predict.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

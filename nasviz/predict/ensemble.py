@@ -1,0 +1,295 @@
+"""GENNAPE: one encoder, several predictors on it, and a score that is their weighted mean."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from nasviz.graph.graph import ComputeGraph
+from nasviz.graph.spectral import spectra
+from nasviz.predict.clusters import ClusterSpace
+from nasviz.predict.contrastive import fit_encoder
+from nasviz.predict.encoder import Encoder
+from nasviz.predict.folds import Fold, split
+from nasviz.predict.metrics import kendall
+from nasviz.predict.population import Population
+from nasviz.predict.regressors import FlopsRanker, HeadRegressor, KGNNRegressor, Member
+
+if TYPE_CHECKING:
+    from nasviz.benchmarks import Benchmark
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen about a `Gennape`; the defaults are chosen on validation 1 of NAS-Bench-101.
+
+    Attributes
+    ----------
+    members : tuple of str
+        Predictors of the ensemble, of "CL", "CL+T", "CL+FCM", "CL+FCM+T", "k-GNN" and "FLOPs".
+    encoder_epochs, head_epochs, kgnn_epochs, tune_epochs : int
+        Epochs of pretraining the encoder, of the heads (40 in the paper), of the k-GNN (40) and of fine-tuning (100).
+    eigenvalues : int
+        k, how many Laplacian eigenvalues the contrastive targets compare.
+    temperature : float
+        τ of the contrastive loss.
+    sharpness : float
+        Factor of the spectral distance in α; 1 in the paper.
+    n_clusters, fuzzifier : int, float
+        C and m of fuzzy c-means.
+    """
+
+    members: tuple[str, ...] = ("CL+FCM+T", "CL+T", "k-GNN", "FLOPs")
+    encoder_epochs: int = 10
+    head_epochs: int = 40
+    kgnn_epochs: int = 10
+    tune_epochs: int = 100
+    eigenvalues: int = 20
+    temperature: float = 0.1
+    sharpness: float = 1.0
+    n_clusters: int = 10
+    fuzzifier: float = 1.2
+
+    def __post_init__(self):
+        object.__setattr__(self, "members", tuple(self.members))
+        unknown = set(self.members) - {"CL", "CL+T", "CL+FCM", "CL+FCM+T", "k-GNN", "FLOPs"}
+        if unknown or not self.members:
+            raise ValueError(
+                f"members={self.members}: choose from 'CL', 'CL+T', 'CL+FCM', 'CL+FCM+T', 'k-GNN' and 'FLOPs'."
+            )
+
+
+class Gennape:
+    """The predictor of GENNAPE (AAAI-23): pretrained on one family, it ranks networks of any.
+
+    Make one with `pretrain` or `load`; use it with `score`; adapt it with `fine_tune`. Models are never changed.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        The contrastive encoder.
+    space : ClusterSpace
+        Soft clusters of the training family.
+    members : dict of str to Member
+        The predictors, by name.
+    weights : dict of str to float
+        Their weights in the score; they sum to 1.
+    settings : Settings
+        How the model was made.
+    card : dict
+        What it was trained on, with which seeds.
+    history : dict of str to DataFrame
+        Losses by epoch of what was trained in this session.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        space: ClusterSpace,
+        members: Mapping[str, Member],
+        weights: Mapping[str, float],
+        settings: Settings,
+        card: dict[str, Any],
+    ):
+        self.encoder, self.space, self.settings, self.card = encoder, space, settings, card
+        self.members, self.weights = dict(members), dict(weights)
+        self.history: dict[str, pd.DataFrame] = {}
+
+    @classmethod
+    def pretrain(
+        cls,
+        bench: "Benchmark",
+        *,
+        seed: int = 0,
+        settings: Settings | None = None,
+        encoder: Encoder | None = None,
+        device: str = "cpu",
+        checkpoint: str | Path | None = None,
+        progress: bool = True,
+    ) -> Self:
+        """Train on 80 % of a benchmark's networks.
+
+        Networks below the accuracy that the benchmark's card names are dropped first. Validation 1 watches the
+        training; validation 2 is not touched (`held_out` gives it). The split does not depend on `seed`.
+
+        Parameters
+        ----------
+        bench : Benchmark
+            The labelled networks, of one family or several.
+        seed : int
+            Of all weights and orders.
+        settings : Settings, optional
+            What can be chosen.
+        encoder : Encoder, optional
+            An encoder that is already trained; only the predictors on it are, then.
+        device : str
+            Where to train: "cpu" or "cuda".
+        checkpoint : path, optional
+            Folder for checkpoints; an interrupted pretraining resumes from it.
+        progress : bool
+            Show progress bars.
+
+        Raises
+        ------
+        ValueError
+            If there are too few networks to split, or fewer than clusters.
+        """
+        settings = settings or Settings()
+        folder = Path(checkpoint) if checkpoint else None
+        labelled = partition(bench)
+        training, validation = labelled["training"], labelled["validation 1"]
+        history: dict[str, pd.DataFrame] = {}
+        if encoder is None:
+            graphs = bench.graphs()
+            encoder, history["encoder"] = fit_encoder(
+                training.population.dataset,
+                spectra([graphs[i] for i in labelled["rows"]["training"]], settings.eigenvalues),
+                training.population.flops,
+                epochs=settings.encoder_epochs,
+                temperature=settings.temperature,
+                sharpness=settings.sharpness,
+                seed=seed,
+                device=device,
+                checkpoint=folder and folder / f"encoder-{seed}.safetensors",
+                progress=progress,
+            )
+        h, flops = training.population.embedding(encoder), training.population.flops
+        space = ClusterSpace(settings.n_clusters, settings.fuzzifier, seed=seed).fit(h, flops)
+        unit = float(np.median(flops)) if bench.card.get("flops_unit") == "median" else 1e9
+        members: dict[str, Member] = {}
+        for name in settings.members:
+            if name == "FLOPs":
+                members[name] = FlopsRanker()
+            elif name == "k-GNN":
+                path = folder and folder / f"kgnn-{seed}.safetensors"
+                members[name] = KGNNRegressor().fit(
+                    training, validation, epochs=settings.kgnn_epochs, seed=seed, device=device, checkpoint=path,
+                    progress=progress,
+                )  # fmt: skip
+            else:
+                members[name] = HeadRegressor(name, encoder, space, unit).fit(
+                    training, validation, epochs=settings.head_epochs, seed=seed, device=device
+                )
+            if name != "FLOPs":
+                history[name] = members[name].history_
+        card = {"benchmark": bench.name, "families": sorted(set(bench.table["family"])), "seed": seed}
+        card |= {"training_networks": len(training), "validation_networks": len(validation)}
+        model = cls(encoder, space, members, _equal(members), settings, card)
+        model.history = history
+        return model
+
+    def score(self, graphs: Sequence[ComputeGraph] | Population) -> pd.DataFrame:
+        """Rank networks; higher is better.
+
+        Parameters
+        ----------
+        graphs : sequence of ComputeGraph, or Population
+            The networks to rank against each other. Scores are relative to this population: each member's prediction
+            is standardised over it before the weighted mean.
+
+        Returns
+        -------
+        DataFrame
+            ``score``; ``accuracy``, the weighted mean of the members that predict one; a column a member with its own
+            prediction; ``membership_0``, ...; ``novelty``, the distance to the nearest training cluster in units of
+            the training family's median distance: far above 1, do not believe the score.
+        """
+        population = Population.of(graphs)
+        h = population.embedding(self.encoder)
+        predictions = pd.DataFrame({name: member.predict(population) for name, member in self.members.items()})
+        weights = pd.Series(self.weights)[predictions.columns]
+        spread = predictions.std(ddof=0)
+        scaled = (predictions - predictions.mean()) / spread.where(spread > 0, 1)
+        predicting = [name for name, member in self.members.items() if member.predicts_accuracy]
+        result = pd.DataFrame({"score": scaled @ weights})
+        if predicting:
+            share = weights[predicting] / weights[predicting].sum()
+            result["accuracy"] = (predictions[predicting] @ share).clip(0, 1)
+        memberships = self.space.memberships(h, population.flops)
+        columns = [f"membership_{j}" for j in range(memberships.shape[1])]
+        novelty = pd.Series(self.space.novelty(h, population.flops), name="novelty")
+        return pd.concat([result, predictions, pd.DataFrame(memberships, columns=columns), novelty], axis=1)
+
+    def fine_tune(
+        self,
+        graphs: Sequence[ComputeGraph] | Population,
+        accuracy: Sequence[float],
+        *,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> Self:
+        """A new model, adapted to a few labelled networks of another family (50 in the paper).
+
+        Each member is trained on; the weights become the softmax of each member's Kendall τ on these networks.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two labels, lengths differ, or an accuracy is NaN or outside [0, 1].
+        """
+        from tqdm.auto import tqdm
+
+        fold = Fold.of(graphs, accuracy)
+        if len(fold) < 2:
+            raise ValueError("fine-tuning needs at least two labelled networks; the paper uses 50.")
+        fold.population.embedding(self.encoder)
+        tuned = {
+            name: member.fine_tune(fold, epochs=self.settings.tune_epochs, seed=seed)
+            for name, member in tqdm(self.members.items(), "fine-tune", disable=not progress)
+        }
+        tau = {name: kendall(member.predict(fold.population), fold.accuracy) for name, member in tuned.items()}
+        weights = dict(zip(tau, softmax(np.nan_to_num(list(tau.values()))), strict=True))
+        card = self.card | {"fine_tuned_on": len(fold), "fine_tune_seed": seed}
+        return type(self)(self.encoder, self.space, tuned, weights, self.settings, card)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model to a folder: ``model.json`` and ``weights.safetensors``."""
+        from nasviz.predict.persist import save
+
+        return save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If there is no model in the folder, or another version or a broken file.
+        """
+        from nasviz.predict.persist import load
+
+        return load(cls, Path(folder))
+
+    def __repr__(self) -> str:
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
+        return f"<Gennape pretrained on {self.card.get('benchmark')}: {weights}>"
+
+
+def partition(bench: "Benchmark") -> dict[str, Any]:
+    """The folds "training", "validation 1" and "validation 2" of a benchmark, and under "rows" their row numbers.
+
+    Networks below the card's ``min_accuracy`` are left out. The split is always the same one.
+    """
+    accuracy = bench.table["accuracy"].to_numpy()
+    kept = np.flatnonzero(accuracy >= bench.card.get("min_accuracy", 0))
+    rows = dict(zip(("training", "validation 1", "validation 2"), (kept[r] for r in split(len(kept))), strict=True))
+    graphs = bench.graphs()
+    folds = {name: Fold.of([graphs[i] for i in part], accuracy[part]) for name, part in rows.items()}
+    return {**folds, "rows": rows}
+
+
+def _equal(members: Mapping[str, Member]) -> dict[str, float]:
+    return dict.fromkeys(members, 1 / len(members))
+
+
+def settings_from_dict(values: dict[str, Any]) -> Settings:
+    """`Settings` from JSON; unknown names are refused."""
+    unknown = set(values) - set(asdict(Settings()))
+    if unknown:
+        raise ValueError(f"the settings {', '.join(sorted(unknown))} are unknown; this file is of another version.")
+    return Settings(**values)

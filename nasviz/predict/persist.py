@@ -1,0 +1,111 @@
+"""A `Gennape` on disk: safetensors for what was learned, JSON for the rest; nothing that could run code."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from nasviz.predict.clusters import ClusterSpace
+from nasviz.predict.encoder import KGNN, Encoder
+from nasviz.predict.mlp import MLP, MLPEnsemble
+from nasviz.predict.regressors import FlopsRanker, HeadRegressor, KGNNRegressor
+from nasviz.predict.transform import transform_from_dict
+from nasviz.resources import write_atomically
+
+if TYPE_CHECKING:
+    from nasviz.predict.ensemble import Gennape
+
+FORMAT_VERSION = 1
+HEADS = {"MLP": MLP, "MLPEnsemble": MLPEnsemble}
+
+
+def save(model: "Gennape", folder: Path) -> Path:
+    """Write the model; the JSON comes last, so a folder with one is complete."""
+    tensors = _prefixed("encoder", model.encoder.state_dict())
+    tensors |= {f"space.{name}": torch.as_tensor(value) for name, value in model.space.to_arrays().items()}
+    members = {}
+    for name, member in model.members.items():
+        members[name] = description = {"kind": type(member).__name__}
+        if isinstance(member, HeadRegressor):
+            description |= {"transform": member.transform.to_dict(), "head": type(member.head).__name__}
+            description["config"] = member.head.config
+            tensors |= _prefixed(f"member.{name}", member.head.state_dict())
+            tensors |= {
+                f"member.{name}.shift": torch.as_tensor(member.shift_),
+                f"member.{name}.scale": torch.as_tensor(member.scale_),
+            }
+        elif isinstance(member, KGNNRegressor):
+            description |= {"transform": member.transform.to_dict(), "config": member.network.config}
+            tensors |= _prefixed(f"member.{name}", member.network.state_dict())
+    document = {
+        "format_version": FORMAT_VERSION,
+        "encoder": model.encoder.config,
+        "settings": asdict(model.settings),
+        "space": {"n_clusters": model.space.n_clusters, "fuzzifier": model.space.fuzzifier},
+        "members": members,
+        "weights": {name: float(weight) for name, weight in model.weights.items()},
+        "card": model.card,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomically(folder / "weights.safetensors", lambda path: save_file(tensors, path))
+    write_atomically(folder / "model.json", lambda path: path.write_text(json.dumps(document, indent=2)))
+    return folder
+
+
+def load(kind: type["Gennape"], folder: Path) -> "Gennape":
+    """Read a model; every fault of the files is told in one sentence."""
+    from nasviz.predict.ensemble import settings_from_dict
+
+    missing = [name for name in ("model.json", "weights.safetensors") if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder} holds no model: {' and '.join(missing)} missing; name a folder of save().")
+    try:
+        document = json.loads((folder / "model.json").read_text())
+        tensors = load_file(folder / "weights.safetensors")
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise ValueError(f"{folder} holds a model that cannot be read ({error}); save it again.") from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if version != FORMAT_VERSION:
+        raise ValueError(f"{folder} holds a model of format version {version}; this nasviz reads {FORMAT_VERSION}.")
+    try:
+        encoder = Encoder(**document["encoder"])
+        encoder.load_state_dict(_under("encoder", tensors))
+        arrays = {name: tensor.numpy() for name, tensor in _under("space", tensors).items()}
+        space = ClusterSpace(**document["space"]).from_arrays(arrays)
+        members = {
+            name: _member(name, description, _under(f"member.{name}", tensors), encoder.eval(), space)
+            for name, description in document["members"].items()
+        }
+        settings = settings_from_dict(document["settings"])
+        return kind(encoder, space, members, document["weights"], settings, document["card"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{folder}: model.json and weights.safetensors do not fit each other ({error}).") from error
+
+
+def _member(name, description, tensors, encoder, space):
+    if description["kind"] == "FlopsRanker":
+        return FlopsRanker()
+    transform = transform_from_dict(description["transform"])
+    if description["kind"] == "KGNNRegressor":
+        member = KGNNRegressor()
+        member.network = KGNN(**description["config"]).eval()
+        member.network.load_state_dict(tensors)
+    else:
+        member = HeadRegressor(name, encoder, space)
+        member.shift_, member.scale_ = tensors.pop("shift").numpy(), tensors.pop("scale").numpy()
+        member.head = HEADS[description["head"]](**description["config"]).eval()
+        member.head.load_state_dict(tensors)
+    member.transform = transform
+    return member
+
+
+def _prefixed(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}

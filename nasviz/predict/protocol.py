@@ -1,0 +1,190 @@
+"""The paper's protocol: pretrain on one benchmark, test in-domain, then rank other families zero-shot and fine-tuned.
+
+Validation 2 of the training benchmark is its test set; nothing is chosen on it. A target family's labels are seen by
+no fit but those of the 50 networks that a fine-tuning draws, and those are not evaluated on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from nasviz.graph.spectral import spectra
+from nasviz.predict.contrastive import fit_encoder
+from nasviz.predict.encoder import Encoder
+from nasviz.predict.ensemble import Gennape, Settings, partition
+from nasviz.predict.folds import Fold, draw
+from nasviz.predict.metrics import evaluate
+
+if TYPE_CHECKING:
+    from nasviz.benchmarks import Benchmark
+
+MEASURES = ("srcc", "kendall", "ndcg@10", "ndcg@50", "mae")
+
+
+def in_domain(model: Gennape, bench: "Benchmark") -> pd.DataFrame:
+    """Measures on validation 2 of the benchmark that `model` was pretrained on, one row a method."""
+    parts = partition(bench)
+    params = _params(bench)[parts["rows"]["validation 2"]]
+    return _measure(model, parts["validation 2"], params, "in-domain", model.card["seed"])
+
+
+def transfer(
+    model: Gennape, bench: "Benchmark", *, draws: Sequence[int] = range(10), labels: int = 50, progress: bool = True
+) -> pd.DataFrame:
+    """Rank a benchmark that `model` was not pretrained on, zero-shot and after fine-tuning.
+
+    Parameters
+    ----------
+    model : Gennape
+        The pretrained model.
+    bench : Benchmark
+        The target.
+    draws : sequence of int
+        Seeds of the draws of labelled networks; a draw is the same for every model and method.
+    labels : int
+        Networks in a draw.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        benchmark, setting ("zero-shot" on all networks, "fine-tuned" on those not drawn), method, seed (of the model),
+        draw (-1 for zero-shot) and the measures; `mae` as a fraction.
+    """
+    fold, params = Fold.of(bench.graphs(), bench.table["accuracy"].to_numpy()), _params(bench)
+    seed = model.card["seed"]
+    tables = [_measure(model, fold, params, "zero-shot", seed)]
+    for number in tqdm(draws, f"fine-tune on {bench.name}", disable=not progress):
+        chosen, rest = draw(len(fold), labels, number)
+        tuned = model.fine_tune(fold.population.take(chosen), fold.accuracy[chosen], seed=number)
+        tables.append(_measure(tuned, fold.take(rest), params[rest], "fine-tuned", seed, number))
+    return pd.concat(tables, ignore_index=True).assign(benchmark=bench.name)
+
+
+def run(
+    train: "Benchmark",
+    targets: Sequence["Benchmark"],
+    *,
+    seeds: int = 5,
+    draws: int = 10,
+    labels: int = 50,
+    settings: Settings | None = None,
+    checkpoint: Path | None = None,
+    jobs: int = -1,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """The whole protocol: one encoder, `seeds` sets of heads on it, `draws` fine-tunings shared out among them.
+
+    Parameters
+    ----------
+    train : Benchmark
+        What to pretrain on.
+    targets : sequence of Benchmark
+        What to rank.
+    seeds, draws, labels : int
+        Seeds of the heads; draws of fine-tuning labels, and labels in a draw.
+    settings : Settings, optional
+        What can be chosen.
+    checkpoint : Path, optional
+        Folder that an interrupted run resumes from.
+    jobs : int
+        Processes, as joblib counts them; each takes a seed at a time.
+    progress : bool
+        Show progress bars.
+
+    Returns
+    -------
+    DataFrame
+        As from `transfer`, with the setting "in-domain" for the training benchmark.
+    """
+    settings = settings or Settings()
+    encoder = _encoder(train, settings, checkpoint, progress)
+    tasks = (
+        joblib.delayed(_one_seed)(
+            train, targets, encoder, seed, range(seed, draws, seeds), labels, settings, checkpoint
+        )
+        for seed in range(seeds)
+    )
+    results = joblib.Parallel(jobs, return_as="generator_unordered")(tasks)
+    tables = list(tqdm(results, "seeds", seeds, disable=not progress))
+    return pd.concat(tables).sort_values(["benchmark", "setting", "method", "seed", "draw"], ignore_index=True)
+
+
+def summary(results: pd.DataFrame, measures: Sequence[str] = ("srcc", "kendall", "ndcg@10", "mae")) -> pd.DataFrame:
+    """Mean ± standard deviation over seeds and draws, as text: a row a benchmark, setting and method.
+
+    The error is in percent points, as the paper prints it.
+    """
+    scaled = results.assign(mae=100 * results["mae"]).rename(columns={"mae": "mae (%)"})
+    names = ["mae (%)" if measure == "mae" else measure for measure in measures]
+    groups = scaled.groupby(["benchmark", "setting", "method"], sort=False)[names]
+    mean, spread, count = groups.mean(), groups.std(), groups.size()
+
+    def cell(value: float, deviation: float) -> str:
+        if np.isnan(value):
+            return "–"
+        return f"{value:.3f}" if np.isnan(deviation) or deviation < 5e-4 else f"{value:.3f} ± {deviation:.3f}"
+
+    table = pd.DataFrame(
+        {name: [cell(*pair) for pair in zip(mean[name], spread[name], strict=True)] for name in names}, mean.index
+    )
+    return table.assign(runs=count)
+
+
+def _encoder(train: "Benchmark", settings: Settings, checkpoint: Path | None, progress: bool) -> Encoder:
+    parts, graphs = partition(train), train.graphs()
+    population = parts["training"].population
+    encoder, _ = fit_encoder(
+        population.dataset,
+        spectra([graphs[i] for i in parts["rows"]["training"]], settings.eigenvalues),
+        population.flops,
+        epochs=settings.encoder_epochs,
+        temperature=settings.temperature,
+        sharpness=settings.sharpness,
+        checkpoint=checkpoint and checkpoint / "encoder-0.safetensors",
+        progress=progress,
+    )
+    return encoder
+
+
+def _one_seed(train, targets, encoder, seed, draws, labels, settings, checkpoint) -> pd.DataFrame:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # small steps gain nothing from a second thread, a second seed does
+    try:
+        model = Gennape.pretrain(
+            train, seed=seed, settings=settings, encoder=encoder, checkpoint=checkpoint, progress=False
+        )
+        tables = [in_domain(model, train).assign(benchmark=train.name)]
+        tables += [transfer(model, bench, draws=draws, labels=labels, progress=False) for bench in targets]
+    finally:
+        torch.set_num_threads(threads)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _measure(model: Gennape, fold: Fold, params: np.ndarray, setting: str, seed: int, number: int = -1) -> pd.DataFrame:
+    """One row a method: the ensemble, its members, and parameters as a second baseline."""
+    scores = model.score(fold.population)
+    rows = {"GENNAPE": evaluate(scores, fold.accuracy)}
+    for name, member in model.members.items():
+        predicted = scores[name].clip(0, 1) if member.predicts_accuracy else None
+        rows[name] = evaluate(scores[name], fold.accuracy, predicted)
+    rows["params"] = evaluate(params, fold.accuracy)
+    table = pd.DataFrame(rows).T.rename_axis("method").reset_index()
+    return table.assign(setting=setting, seed=seed, draw=number)
+
+
+def _params(bench: "Benchmark") -> np.ndarray:
+    return np.array([graph.params for graph in bench.graphs()], dtype=float)
+
+
+def small() -> Settings:
+    """Settings for a benchmark of a few hundred small networks, such as `digits`: minutes on a laptop."""
+    return replace(Settings(), encoder_epochs=20, kgnn_epochs=20, n_clusters=6)

@@ -1,0 +1,176 @@
+"""The members of the ensemble: predictors of one kind, each with `predict` and `fine_tune`.
+
+`HeadRegressor` is CL, CL+T, CL+FCM and CL+FCM+T, which differ in two switches; `KGNNRegressor` is the baseline that
+is trained end to end; `FlopsRanker` ranks by FLOPs alone.
+"""
+
+import copy
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from nasviz.predict.clusters import ClusterSpace
+from nasviz.predict.encoder import KGNN, Encoder
+from nasviz.predict.folds import Fold
+from nasviz.predict.heads import fine_tune_head, fit_head, predict_head
+from nasviz.predict.metrics import srcc
+from nasviz.predict.mlp import MLP, MLPEnsemble
+from nasviz.predict.population import Population, as_tensor
+from nasviz.predict.tensors import batches
+from nasviz.predict.training import Schedule, seeded, train
+from nasviz.predict.transform import AccuracyTransform, FlopsTransform
+
+VARIANTS = ("CL", "CL+T", "CL+FCM", "CL+FCM+T")
+
+
+class HeadRegressor:
+    """A head on the frozen contrastive embedding.
+
+    Parameters
+    ----------
+    variant : str
+        One of `VARIANTS`: with FCM the head is an ensemble summed by memberships, with T its target is eq. 5.
+    encoder : Encoder
+        The trained encoder; shared, never changed.
+    space : ClusterSpace
+        The fitted clusters; used by the variants with FCM.
+    flops_unit : float
+        Unit of F in eq. 5.
+
+    Raises
+    ------
+    ValueError
+        If there is no such variant.
+    """
+
+    predicts_accuracy = True
+
+    def __init__(self, variant: str, encoder: Encoder, space: ClusterSpace, flops_unit: float = 1e9):
+        if variant not in VARIANTS:
+            raise ValueError(f"variant={variant!r}: known variants are {', '.join(VARIANTS)}.")
+        self.variant, self.encoder, self.space = variant, encoder, space
+        self.transform = FlopsTransform(flops_unit) if variant.endswith("+T") else AccuracyTransform()
+
+    def fit(self, training: Fold, validation: Fold, *, epochs: int = 40, seed: int = 0, device: str = "cpu") -> Self:
+        """Train the head; the epoch with the lowest loss on `validation` is kept."""
+        self.transform.fit(training.accuracy, training.population.flops)
+        h = training.population.embedding(self.encoder)
+        self.shift_, self.scale_ = h.mean(0), h.std(0) + 1e-6
+        size = h.shape[1]
+        clusters = self.space.n_clusters
+        self.head = MLPEnsemble(size, clusters, seed=seed) if "FCM" in self.variant else MLP(size, seed=seed)
+        watched = (*self._inputs(validation.population), self._target(validation))
+        self.history_ = fit_head(
+            self.head, *self._inputs(training.population), self._target(training),
+            validation=watched, epochs=epochs, seed=seed, device=device,
+        )  # fmt: skip
+        return self
+
+    def predict(self, population: Population) -> np.ndarray:
+        """Predicted accuracies, shape (N,): the head's output with the transform undone."""
+        return self.transform.inverse(predict_head(self.head, *self._inputs(population)), population.flops)
+
+    def fine_tune(self, labelled: Fold, *, epochs: int = 100, seed: int = 0) -> Self:
+        """A new regressor, trained on from this one; the statistics stay those of the training family."""
+        tuned = copy.copy(self)
+        tuned.head = fine_tune_head(
+            self.head, *self._inputs(labelled.population), self._target(labelled), epochs=epochs, seed=seed
+        )
+        return tuned
+
+    def _inputs(self, population: Population) -> tuple[np.ndarray, np.ndarray | None]:
+        h = population.embedding(self.encoder)
+        memberships = self.space.memberships(h, population.flops) if "FCM" in self.variant else None
+        return (h - self.shift_) / self.scale_, memberships
+
+    def _target(self, fold: Fold) -> np.ndarray:
+        return self.transform.transform(fold.accuracy, fold.population.flops)
+
+
+class KGNNRegressor:
+    """The k-GNN baseline, trained end to end on standardised accuracies."""
+
+    predicts_accuracy = True
+
+    def __init__(self) -> None:
+        self.transform = AccuracyTransform()
+
+    def fit(
+        self,
+        training: Fold,
+        validation: Fold,
+        *,
+        epochs: int = 40,
+        batch_size: int = 32,
+        lr: float = 1e-3,
+        seed: int = 0,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Train the network and keep its last weights; `validation` is only watched, in ``history_``."""
+        self.transform.fit(training.accuracy)
+        with seeded(seed):
+            self.network = KGNN(seed=seed).to(device)
+
+        def watch() -> dict[str, float]:
+            return {"validation_srcc": srcc(self.predict(validation.population), validation.accuracy)}
+
+        schedule = Schedule(len(training), batch_size, epochs, lr)
+        self.history_ = self._train(training, schedule, seed, watch=watch, checkpoint=checkpoint, progress=progress)
+        return self
+
+    @torch.no_grad()
+    def predict(self, population: Population) -> np.ndarray:
+        """Predicted accuracies, shape (N,)."""
+        device = next(self.network.parameters()).device
+        parts = [
+            self.network(graphs.to(device)).cpu()
+            for _, graphs in batches(population.dataset, range(len(population)), 128)
+        ]
+        return self.transform.inverse(torch.cat(parts).numpy())
+
+    def fine_tune(self, labelled: Fold, *, epochs: int = 100, lr: float = 1e-3, seed: int = 0) -> Self:
+        """A new regressor: all weights are trained on, in batches of one."""
+        tuned = copy.copy(self)
+        tuned.network = copy.deepcopy(self.network)
+        tuned._train(labelled, Schedule(len(labelled), 1, epochs, lr), seed)
+        return tuned
+
+    def _train(self, fold: Fold, schedule: Schedule, seed: int, **options):
+        target = as_tensor(self.transform.transform(fold.accuracy))
+        device = next(self.network.parameters()).device
+
+        def loss(batch: tuple) -> dict[str, torch.Tensor]:
+            rows, graphs = batch
+            return {"loss": F.mse_loss(self.network(graphs.to(device)), target[rows].to(device))}
+
+        return train(
+            self.network,
+            lambda order: batches(fold.population.dataset, order, schedule.batch_size),
+            loss,
+            schedule,
+            seed=seed,
+            label="k-GNN",
+            **options,
+        )
+
+
+class FlopsRanker:
+    """The baseline that needs no training: more FLOPs, higher score."""
+
+    predicts_accuracy = False
+
+    def predict(self, population: Population) -> np.ndarray:
+        """log10 of the FLOPs, shape (N,)."""
+        return np.log10(np.maximum(population.flops, 1))
+
+    def fine_tune(self, labelled: Fold, *, epochs: int = 0, seed: int = 0) -> Self:
+        """Itself: there is nothing to learn."""
+        return self
+
+
+Member = HeadRegressor | KGNNRegressor | FlopsRanker

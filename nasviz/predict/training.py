@@ -1,0 +1,164 @@
+"""The training loop of the graph neural networks: plain torch, the same for all of them, resumable after each epoch."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from tqdm.auto import tqdm
+
+from nasviz.resources import write_atomically
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train, and at what rate: linear warm-up over a twentieth of the steps, then a cosine to zero."""
+
+    size: int
+    batch_size: int
+    epochs: int
+    lr: float
+    weight_decay: float = 1e-4
+
+    @property
+    def steps(self) -> int:
+        """Steps of one epoch."""
+        return math.ceil(self.size / self.batch_size)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted over all epochs."""
+        last = self.steps * self.epochs
+        warm = max(1, last // 20)
+        return self.lr * min((step + 1) / warm, (1 + math.cos(math.pi * step / last)) / 2)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's global generator set to `seed` within the block, and as it was after it."""
+    devices = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def train(
+    model: nn.Module,
+    epoch_batches: Callable[[torch.Tensor], Iterable[Any]],
+    loss: Callable[[Any], dict[str, torch.Tensor]],
+    schedule: Schedule,
+    *,
+    seed: int,
+    watch: Callable[[], dict[str, float]] | None = None,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+    label: str = "train",
+) -> pd.DataFrame:
+    """Train `model` in place with AdamW.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The weights to train.
+    epoch_batches : callable
+        Order of the rows → batches of one epoch.
+    loss : callable
+        Batch → the terms to record; "loss" is the one that is minimised.
+    schedule : Schedule
+        Length and learning rate.
+    seed : int
+        Of order and dropout. Each epoch draws from a seed of its own, so a resumed training ends with the same
+        weights as one that never stopped.
+    watch : callable, optional
+        Called after each epoch in evaluation mode; its values join the history.
+    checkpoint : Path, optional
+        A safetensors file with weights, moments and history, written after each epoch; training resumes from it.
+    progress : bool
+        Show a progress bar.
+    label : str
+        Name on the bar.
+
+    Returns
+    -------
+    DataFrame
+        One row an epoch: epoch, the mean of every loss term, what `watch` returned.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss stops being finite.
+    ValueError
+        If the checkpoint belongs to another training.
+    """
+    optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay)
+    identity = {"schedule": [*vars(schedule).values()], "seed": seed, "label": label}
+    history = _resume(checkpoint, identity, model, optimiser)
+    bar = tqdm(total=schedule.epochs * schedule.steps, initial=len(history) * schedule.steps, desc=label,
+               disable=not progress)  # fmt: skip
+    for epoch in range(len(history), schedule.epochs):
+        sums: dict[str, float] = {}
+        model.train()
+        with seeded(hash((seed, epoch)) & 0xFFFFFFFF):
+            order = torch.randperm(schedule.size)
+            for index, batch in enumerate(epoch_batches(order)):
+                for group in optimiser.param_groups:
+                    group["lr"] = schedule.rate(epoch * schedule.steps + index)
+                terms = loss(batch)
+                optimiser.zero_grad()
+                terms["loss"].backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimiser.step()
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + value.item()
+                bar.update()
+        row = {"epoch": epoch + 1, **{name: value / schedule.steps for name, value in sums.items()}}
+        if not math.isfinite(row["loss"]):
+            raise FloatingPointError(
+                f"{label}: the loss is {row['loss']} in epoch {epoch + 1}; lower lr={schedule.lr:g}."
+            )
+        if watch is not None:
+            model.eval()
+            row |= watch()
+        history.append(row)
+        bar.set_postfix({name: f"{value:.4g}" for name, value in row.items() if name != "epoch"})
+        if checkpoint is not None:
+            _save(checkpoint, identity, model, optimiser, history)
+    bar.close()
+    model.eval()
+    return pd.DataFrame(history)
+
+
+def _save(path: Path, identity: dict, model: nn.Module, optimiser: torch.optim.Optimizer, history: list) -> None:
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    metadata = {"identity": json.dumps(identity), "history": json.dumps(history)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def _resume(path: Path | None, identity: dict, model: nn.Module, optimiser: torch.optim.Optimizer) -> list[dict]:
+    """History of the epochs that a checkpoint holds; weights and moments go into model and optimiser."""
+    if path is None or not path.exists():
+        return []
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        if json.loads(metadata.get("identity", "null")) != identity:
+            raise ValueError(f"{path} is the checkpoint of another training; delete it or name another file.")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("adam."):
+            _, index, moment = name.split(".")
+            state.setdefault(int(index), {})[moment] = tensor
+    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+    return json.loads(metadata["history"])
