@@ -1,0 +1,343 @@
+"""The embedding of many networks as a scatter: coloured, clustered softly, selected with the mouse."""
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from nasviz.predict.checks import finite_array, fractions, same_length
+from nasviz.views import projection
+from nasviz.views.embedding_figure import (
+    FAINT,
+    Coding,
+    code_points,
+    dominant,
+    draw,
+    group_table,
+    hover_text,
+    plotly_marker,
+)
+from nasviz.views.panel import Panel, guard
+from nasviz.views.state import EmbeddingState
+from nasviz.views.table import html_table
+from nasviz.views.theme import SHAPES, percent, si
+
+GL_FROM = 3000  # points; above it plotly draws with WebGL, below it in SVG, which stays sharp and needs no GPU
+GLYPHS = dict(zip((symbol for symbol, _ in SHAPES), "●■◆▲✖▼✚★", strict=True))
+
+
+class EmbeddingScatter(Panel):
+    """A scatter of N networks by their embedding, which is coloured, clustered live, and selected with lasso or box.
+
+    Parameters
+    ----------
+    embedding : array (N, D)
+        N ≥ 2 networks, D ≥ 2 dimensions. The plane is their PCA; UMAP is computed in the background on demand.
+    memberships : DataFrame or array (N, C), optional
+        How much each network belongs to each of C clusters, in [0, 1]; the columns of a DataFrame name the clusters.
+        Without them the panel clusters on demand.
+    table : DataFrame
+        One row a network in the same order: ``family``, ``arch``, ``accuracy`` (fraction, NaN where unknown) and, if
+        known, ``macs``.
+    umap : array (N, 2), optional
+        A UMAP that was computed before; with it nothing is computed when it is chosen.
+    state : EmbeddingState, optional
+        Where to open the view.
+
+    Attributes
+    ----------
+    state : EmbeddingState
+        What is chosen; setting one of its traits moves the view.
+    selection : DataFrame
+        The selected rows of `table` with their place, cluster and membership; it follows the mouse.
+    memberships : DataFrame (N, C) or None
+        The clusters as they are shown now.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, the embedding or the memberships are not finite, or the table lacks a column.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> table = pd.DataFrame({"family": "nb201", "arch": [f"a{i}" for i in range(40)], "accuracy": rng.random(40)})
+    >>> view = EmbeddingScatter(rng.normal(size=(40, 8)), None, table)
+    >>> view.state.selection = [3, 5]
+    >>> list(view.selection["arch"])
+    ['a3', 'a5']
+    """
+
+    title = "nasviz embedding"
+
+    def __init__(
+        self,
+        embedding,
+        memberships,
+        table: pd.DataFrame,
+        *,
+        umap=None,
+        state: EmbeddingState | None = None,
+    ):
+        self._x = finite_array("embedding", embedding, ndim=2)
+        self._table = _checked_table(table)
+        same_length(embedding=self._x, table=self._table)
+        if self._x.shape[0] < 2 or self._x.shape[1] < 2:
+            raise ValueError(f"embedding has shape {self._x.shape}; a scatter needs at least 2 rows and 2 columns.")
+        self.memberships = None if memberships is None else self._checked_memberships(memberships)
+        state = EmbeddingState() if state is None else state
+        if max(state.selection, default=0) >= len(self._x):
+            raise ValueError(f"state.selection holds row {max(state.selection)}, but there are {len(self._x)} rows.")
+        if self.memberships is not None and not state.reclustered:
+            state.n_clusters = int(np.clip(self.memberships.shape[1], 2, 20))
+        self._maps: dict[str, np.ndarray] = {}
+        if umap is not None:
+            self._maps["UMAP"] = finite_array("umap", umap, ndim=2)
+            same_length(embedding=self._x, umap=umap)
+        self._maps["PCA"], self._share = projection.pca(self._x)
+        self._background: projection.Background | None = None
+
+        kind = go.Scattergl if len(self._x) > GL_FROM else go.Scatter
+        trace = kind(
+            mode="markers",
+            hovertemplate="%{customdata}<extra></extra>",
+            showlegend=False,
+            unselected={"marker": {"opacity": FAINT}},
+        )
+        super().__init__(state, [trace], {"height": 460, "dragmode": "lasso", "hovermode": "closest"})
+        self._points = self.chart.data[0]
+        self._points.on_selection(self._on_lasso)
+        self._points.on_deselect(lambda trace, points: self._on_lasso(trace, None, None))
+        self._make_controls()
+        self._table_box, self._group_box = widgets.HTML(), widgets.HTML()
+        self._side.children = [self._table_box, self._group_box]
+
+        if state.reclustered or (state.colour == "cluster" and self.memberships is None):
+            self._cluster()
+        self._redraw()
+        if state.projection == "UMAP":
+            self._project()
+        state.observe(self._on_cluster, ["n_clusters", "fuzzifier"])
+        state.observe(self._on_colour, "colour")
+        state.observe(self._on_projection, "projection")
+        state.observe(self._on_selection, "selection")
+
+    def _make_controls(self) -> None:
+        colours = ["family", "accuracy", *(["macs"] if "macs" in self._table else []), "cluster"]
+        labels = {"macs": "MACs", "cluster": "cluster, by membership"}
+        cluster_slider = self.slider(
+            "n_clusters", "Clusters", widgets.IntSlider, "Number of fuzzy clusters", min=2, max=20
+        )
+        fuzzifier_slider = self.slider(
+            "fuzzifier",
+            "Fuzzifier",
+            widgets.FloatSlider,
+            "Towards 1 clusters are crisp; the larger, the softer, until they collapse",
+            min=1.1,
+            max=3.0,
+            step=0.1,
+            readout_format=".1f",
+        )
+        self._controls.children = [
+            self.choice("colour", "Colour", [(labels.get(name, name), name) for name in colours]),
+            self.choice("projection", "Map", ["PCA", "UMAP"]),
+            cluster_slider,
+            fuzzifier_slider,
+            self.switch("picture", "Static picture"),
+            self.toolbar,
+        ]
+
+    # -- what the view shows ------------------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All N rows: the table with place (x, y), cluster and membership (where clustered) and ``selected``."""
+        frame = self._table.copy()
+        frame["x"], frame["y"] = self._xy.T
+        if self.memberships is not None:
+            frame["cluster"] = dominant(self.memberships).to_numpy()
+            frame["membership"] = self.memberships.to_numpy().max(axis=1)
+        frame["selected"] = np.isin(np.arange(len(frame)), self.state.selection)
+        return frame
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The selected rows of :attr:`frame`; empty while nothing is selected."""
+        return self.frame.iloc[self.state.selection].drop(columns="selected")
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """The families or, where they give the colour, the clusters: number of networks and means."""
+        return group_table(self._table, self._coding, self.memberships)
+
+    def static(self):
+        """The scatter as a matplotlib Figure: same map, same colours; what is not selected is faint."""
+        title = f"{len(self._x):,} networks, {self._map_name}"
+        if self.state.selection:
+            title += f", {len(self.state.selection):,} selected"
+        return draw(self._xy, self._axes, self._coding, self.state.selection, title)
+
+    def export_table(self) -> pd.DataFrame:
+        """All rows, as :attr:`frame`."""
+        return self.frame
+
+    def describe(self) -> str:
+        """The chart in a sentence."""
+        return (
+            f"Scatter of {len(self._x):,} networks: {self._map_name} of their embedding in {self._x.shape[1]} "
+            f"dimensions, colour: {self._coding.label}. The tables beside it hold the same data."
+        )
+
+    @property
+    def _coding(self) -> Coding:
+        return code_points(self._table, self.state.colour, self.memberships)
+
+    @property
+    def _map_name(self) -> str:
+        return self.state.projection if self.state.projection in self._maps else "PCA"
+
+    @property
+    def _xy(self) -> np.ndarray:
+        return self._maps[self._map_name]
+
+    @property
+    def _axes(self) -> tuple[str, str]:
+        if self._map_name == "UMAP":
+            return "UMAP 1 (no unit)", "UMAP 2 (no unit)"
+        first, second = (f"{share:.0%} of the variance" for share in self._share)
+        return f"principal component 1 ({first})", f"principal component 2 ({second})"
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def _redraw(self) -> None:
+        coding, frame = self._coding, self.frame
+        with self.chart.batch_update():
+            self._points.update(
+                x=self._xy[:, 0],
+                y=self._xy[:, 1],
+                customdata=[hover_text(row) for row in frame.to_dict("records")],
+                marker=plotly_marker(coding),
+                selectedpoints=list(self.state.selection) or None,
+            )
+            self.chart.layout.selections = ()  # the outline of a lasso means nothing once the points have moved
+            self.chart.layout.xaxis.title.text, self.chart.layout.yaxis.title.text = self._axes
+        self._show_tables()
+
+    def _show_tables(self) -> None:
+        n, chosen = len(self._x), self.selection
+        rows = self.frame if chosen.empty else chosen
+        caption = (
+            f"{len(chosen):,} of {n:,} networks selected"
+            if len(chosen)
+            else f"All {n:,} networks; draw with the mouse to select some"
+        )
+        columns = ["family", "accuracy", "macs", "cluster", "membership", "arch"]
+        formats = {"accuracy": percent, "macs": si, "membership": "{:.2f}".format}
+        self._table_box.value = html_table(rows[[name for name in columns if name in rows]], caption, formats)
+        groups, look = self.groups, self._coding.look
+        name = groups.columns[0]
+        swatches = [
+            f'<span class="nasviz-swatch" style="color:{look[label].colour}">{GLYPHS[look[label].symbol]}</span>'
+            for label in groups[name]
+            if label in look
+        ]
+        formats = {"networks": "{:,}".format, "mean accuracy": percent, "mean membership": "{:.2f}".format}
+        self._group_box.value = html_table(groups, f"By {name}", formats, swatches=swatches)
+        self.show_status(f"{len(chosen):,} of {n:,} networks selected; {n:,} of {n:,} shown ({self._map_name}).")
+        self.refresh()
+
+    # -- what the user does -------------------------------------------------------------------------------------------
+
+    @guard
+    def _on_lasso(self, trace, points, selector) -> None:
+        self.state.selection = sorted(points.point_inds) if points is not None else []
+
+    @guard
+    def _on_selection(self, change) -> None:
+        wrong = [row for row in change["new"] if row >= len(self._x)]
+        if wrong:
+            self.state.selection = change["old"]
+            raise ValueError(f"state.selection holds row {wrong[0]}, but there are only {len(self._x)} rows, from 0.")
+        if list(self._points.selectedpoints or ()) != change["new"]:
+            self._points.selectedpoints = change["new"] or None
+        self._show_tables()
+
+    @guard
+    def _on_colour(self, change) -> None:
+        if change["new"] == "cluster" and self.memberships is None:
+            try:
+                self._cluster()
+            except ValueError:
+                self.state.colour = change["old"]
+                raise
+        self._redraw()
+
+    @guard
+    def _on_cluster(self, change) -> None:
+        self.show_status("Clustering …")
+        try:
+            self._cluster()
+        except ValueError as error:
+            self._show_tables()
+            kept = "" if self.memberships is None else f" The {self.memberships.shape[1]} clusters from before stay."
+            raise ValueError(f"{error}{kept}") from error
+        self.state.reclustered = True
+        if self.state.colour == "cluster":
+            self._redraw()
+        else:
+            self.state.colour = "cluster"  # what the slider did should be seen
+
+    def _cluster(self) -> None:
+        from nasviz.predict.fcm import FuzzyCMeans
+
+        # 1e-3 moves no membership visibly and keeps a slider quick
+        fcm = FuzzyCMeans(self.state.n_clusters, self.state.fuzzifier, epsilon=1e-3, seed=0).fit(self._x)
+        self.memberships = self._checked_memberships(fcm.memberships_)
+
+    @guard
+    def _on_projection(self, change) -> None:
+        self._project()
+
+    def _project(self) -> None:
+        if self.state.projection in self._maps:
+            self._redraw()
+        elif self._background is None:
+            self._background = projection.Background(
+                lambda: projection.umap(self._x), self._on_map, self._on_map_failure, self._on_map_progress
+            )
+
+    @guard
+    def _on_map(self, xy: np.ndarray) -> None:
+        self._background = None
+        self._maps["UMAP"] = xy
+        self._redraw()
+
+    def _on_map_failure(self, error: Exception) -> None:
+        self._background = None
+        self.state.projection = "PCA"
+        self.show_error(f"UMAP failed: {error}")
+
+    def _on_map_progress(self, seconds: float) -> None:
+        self.show_status(f"Computing UMAP, {seconds:.0f} s (the first time about 40 s). Until then this is the PCA.")
+
+    def _checked_memberships(self, memberships) -> pd.DataFrame:
+        if not isinstance(memberships, pd.DataFrame):
+            u = finite_array("memberships", memberships, ndim=2)
+            memberships = pd.DataFrame(u, columns=[f"cluster {i + 1}" for i in range(u.shape[1])])
+        u = finite_array("memberships", memberships, ndim=2)
+        same_length(embedding=self._x, memberships=u)
+        if u.shape[1] < 1 or u.min() < 0 or u.max() > 1 + 1e-6:
+            raise ValueError(f"memberships of shape {u.shape} must have columns of values in [0, 1].")
+        return memberships.set_axis([str(name) for name in memberships.columns], axis=1)
+
+
+def _checked_table(table: pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"table must be a DataFrame with family, arch and accuracy, got {type(table).__name__}.")
+    missing = {"family", "arch", "accuracy"} - set(table.columns)
+    if missing:
+        raise ValueError(f"table lacks {', '.join(sorted(missing))}; it has {', '.join(map(str, table.columns))}.")
+    fractions("the known values of table's accuracy", table["accuracy"].dropna())
+    names = [name for name in ("family", "arch", "accuracy", "macs") if name in table]
+    rest = [name for name in table if name not in {*names, "x", "y", "cluster", "membership", "selected"}]
+    return table[[*names, *rest]].astype({"family": str, "arch": str})

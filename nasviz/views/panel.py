@@ -1,0 +1,221 @@
+"""What every panel has: a chart, a side with tables, controls bound to the state, a status line, the save buttons."""
+
+import base64
+import copy
+import html
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets as widgets
+import pandas as pd
+import plotly.graph_objects as go
+import traitlets
+
+from nasviz.views.export import MIME, figure_bytes, save_view, view_bytes
+from nasviz.views.state import ViewState
+from nasviz.views.theme import PLOTLY_CONFIG, plotly_template
+
+_logger = logging.getLogger(__name__)
+_JS = Path(__file__).parent / "js"
+
+
+def sentence(error: Exception) -> str:
+    """An error as one line: our own sentences as they are, anything else with the name of its class."""
+    text = " ".join(str(error).split())
+    return text if text and isinstance(error, ValueError | TypeError | OSError) else f"{type(error).__name__}: {text}"
+
+
+def guard(method: Callable) -> Callable:
+    """Show an error of a panel's callback as a sentence in the panel, because Voilà shows no traceback.
+
+    Only the outermost guarded call catches, and it clears the message of the call before.
+    """
+
+    @wraps(method)
+    def guarded(self: "Panel", *args, **kwargs):
+        if self._guarding:
+            return method(self, *args, **kwargs)
+        self._guarding = True
+        try:
+            self.show_error("")
+            return method(self, *args, **kwargs)
+        except (ValueError, TypeError, OSError) as error:
+            self.show_error(sentence(error))
+        except Exception as error:  # a mistake of ours: the sentence for the user, the traceback for the log
+            _logger.exception("the callback %s of %s failed", method.__name__, type(self).__name__)
+            self.show_error(sentence(error))
+        finally:
+            self._guarding = False
+        return None
+
+    return guarded
+
+
+class Toolbar(anywidget.AnyWidget):
+    """The buttons that save a view. Python answers a click with the file, so it works in Voilà, too."""
+
+    _esm = _JS / "toolbar.js"
+    _css = _JS / "panel.css"
+    formats = traitlets.List(traitlets.Unicode(), list(MIME)).tag(sync=True)
+    description = traitlets.Unicode("", help="the chart in words, for screen readers").tag(sync=True)
+    narrow = traitlets.Bool(False, help="whether the panel is narrower than a tablet").tag(sync=True)
+
+
+class Panel(widgets.VBox):
+    """The frame of a view. A subclass makes the controls and says what follows from the state.
+
+    A subclass implements ``static()``, ``export_table()`` and ``describe()``, and draws on ``self.chart``.
+    """
+
+    title = "nasviz"
+
+    def __init__(self, state: ViewState, traces: Sequence[go.Scatter], layout: Mapping[str, Any]):
+        self._guarding = False
+        self.state = state
+        # config reaches the browser with the first message, so it is set before anything is shown
+        self.chart = go.FigureWidget(data=traces, layout={"template": plotly_template(), "autosize": True, **layout})
+        self.chart._config = {**self.chart._config, **PLOTLY_CONFIG}
+        self.toolbar = Toolbar()
+        self.toolbar.on_msg(self._on_toolbar)
+        self._status = widgets.HTML()
+        self._error = widgets.HTML()
+        self._picture = widgets.HTML()
+        self._chart_box = widgets.VBox([self.chart])
+        self._controls = widgets.Box()
+        self._side = widgets.VBox()
+        body = widgets.Box([self._chart_box, self._side])
+        self._below = widgets.Box()
+        super().__init__([self._controls, self._error, self._status, body, self._below])
+        for box, name in [(self, "panel"), (self._controls, "controls"), (body, "body"), (self._below, "body")]:
+            box.add_class(f"nasviz-{name}")
+        self._chart_box.add_class("nasviz-chart")
+        self._side.add_class("nasviz-side")
+        state.observe(self._on_picture, "picture")
+
+    # -- what a subclass gives ----------------------------------------------------------------------------------------
+
+    def static(self):
+        """The view as a matplotlib Figure, in its present state."""
+        raise NotImplementedError
+
+    def export_table(self) -> pd.DataFrame:
+        """All rows behind the chart, in its present state."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The chart in one or two sentences."""
+        raise NotImplementedError
+
+    # -- what a subclass gets -----------------------------------------------------------------------------------------
+
+    def export_figure(self) -> go.Figure:
+        """The interactive chart as a plain plotly figure."""
+        return go.Figure(self.chart.to_dict())
+
+    def save(self, path: str | Path) -> Path:
+        """Write the view to a file; the ending (.png, .svg, .csv, .html) says how.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to make or to replace.
+
+        Returns
+        -------
+        Path
+            `path`.
+
+        Raises
+        ------
+        ValueError
+            If the ending is another one.
+        """
+        return save_view(self, path)
+
+    def show_error(self, text: str) -> None:
+        """Show a sentence above the chart; an empty one removes it."""
+        self._error.value = f'<p class="nasviz-error" role="alert">{html.escape(text)}</p>' if text else ""
+
+    @property
+    def error(self) -> str:
+        """The sentence that the panel shows, or an empty one."""
+        inner = self._error.value.partition(">")[2].removesuffix("</p>")
+        return html.unescape(inner)
+
+    def show_status(self, text: str) -> None:
+        """Say in one line what is shown."""
+        self._status.value = f'<p class="nasviz-status" role="status">{html.escape(text)}</p>'
+
+    def choice(self, trait: str, label: str, options: Sequence) -> widgets.Dropdown:
+        """A drop-down bound to the state's `trait`; `options` are values or pairs of label and value."""
+        values = [option[1] if isinstance(option, tuple) else option for option in options]
+        value = getattr(self.state, trait)
+        if value not in values:
+            raise ValueError(f"state.{trait} is {value!r}, which this view does not have; choose from {values}.")
+        dropdown = widgets.Dropdown(
+            description=label,
+            options=options,
+            value=value,
+            style={"description_width": "initial"},
+            layout={"width": "auto"},
+        )
+        widgets.link((self.state, trait), (dropdown, "value"))
+        return dropdown
+
+    def slider(self, trait: str, label: str, kind: type, tooltip: str, **limits) -> widgets.Widget:
+        """A slider bound to the state's `trait`, which moves the state when it is let go."""
+        slider = kind(
+            description=label,
+            value=getattr(self.state, trait),
+            continuous_update=False,
+            tooltip=tooltip,
+            style={"description_width": "initial"},
+            layout={"width": "260px"},
+            **limits,
+        )
+        widgets.link((self.state, trait), (slider, "value"))
+        return slider
+
+    def switch(self, trait: str, label: str) -> widgets.Checkbox:
+        """A check box bound to the state's `trait`."""
+        box = widgets.Checkbox(
+            description=label, value=getattr(self.state, trait), indent=False, layout={"width": "auto"}
+        )
+        widgets.link((self.state, trait), (box, "value"))
+        return box
+
+    def refresh(self) -> None:
+        """Bring the description and the static picture up to the present state."""
+        self.toolbar.description = self.describe()
+        if self.state.picture:
+            data = base64.b64encode(figure_bytes(self.static(), "png")).decode()
+            self._picture.value = f'<img alt="{html.escape(self.describe())}" src="data:image/png;base64,{data}">'
+        self._chart_box.children = [self._picture if self.state.picture else self.chart]
+        self._store_chart()
+
+    def _store_chart(self) -> None:
+        # plotly sends changes to the pages that are open, but opens a new page (Voilà, a reload) on the data that the
+        # chart was made with. Changed in place, these two are what the next page opens on, and nothing is sent now.
+        self.chart._widget_data[:] = copy.deepcopy(self.chart._data)
+        self.chart._widget_layout.clear()
+        self.chart._widget_layout.update(copy.deepcopy(self.chart._layout))
+
+    @guard
+    def _on_picture(self, change) -> None:
+        self.refresh()
+
+    @guard
+    def _on_toolbar(self, widget, content: Mapping, buffers) -> None:
+        format = content.get("save", "")
+        data = view_bytes(self, format)
+        name = f"{self.title.lower().replace(' ', '-')}.{format}"
+        self.toolbar.send({"name": name, "type": MIME[format]}, buffers=[data])
+
+    def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
+        # The picture stays readable where no kernel runs: in a stored notebook, on a code host, on paper.
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "image/png": base64.b64encode(figure_bytes(self.static(), "png")).decode()}

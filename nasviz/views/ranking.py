@@ -1,0 +1,298 @@
+"""Rankings: what a predictor says against what is true, one or several variants side by side."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from nasviz.predict.checks import finite_array
+from nasviz.views.panel import Panel, guard
+from nasviz.views.ranking_figure import Axes, best, draw, grid, metrics_table, rank, top_table
+from nasviz.views.state import RankingState
+from nasviz.views.table import arch_lines, html_table
+from nasviz.views.theme import BLUE, GREY, ORANGE, percent, si
+
+ALL = "all"
+Scores = pd.DataFrame | Mapping[str, pd.DataFrame]
+
+
+class Ranking(Panel):
+    """Predicted against true, the best k, and the ranking measures, of one predictor or of several variants.
+
+    Parameters
+    ----------
+    scores : DataFrame, or mapping of DataFrame
+        One row a network: ``score`` and, if wanted, columns of single members or baselines; any of them can rank. A
+        mapping such as ``{"zero-shot": scores, "fine-tuned": scores}`` is shown side by side.
+    accuracy : array or Series of length N
+        True accuracies as fractions in [0, 1], in the same order.
+    table : DataFrame, optional
+        One row a network in the same order, with ``arch`` and ``family``; of several families one can be chosen.
+    accuracies : sequence of str, optional
+        The columns of the scores that hold predicted accuracies, which are drawn in percent and have a mean absolute
+        error. Without it these are the columns with all values in [0, 1].
+    state : RankingState, optional
+        Where to open the view.
+
+    Attributes
+    ----------
+    state : RankingState
+        What is chosen; setting one of its traits moves the view.
+    metrics : DataFrame
+        The measures of every column of every variant, in the chosen family.
+    top : mapping of DataFrame
+        The best k of each variant.
+
+    Raises
+    ------
+    ValueError
+        For NaN, lengths that differ, fewer than two networks, or a missing column.
+
+    Examples
+    --------
+    >>> accuracy = np.array([0.7, 0.9, 0.8])
+    >>> view = Ranking(pd.DataFrame({"score": [0.6, 0.7, 0.9]}), accuracy)
+    >>> view.top["predicted"]["true rank"].tolist()
+    [2, 1, 3]
+    """
+
+    title = "nasviz ranking"
+
+    def __init__(
+        self,
+        scores: Scores,
+        accuracy,
+        *,
+        table: pd.DataFrame | None = None,
+        accuracies: Sequence[str] | None = None,
+        state: RankingState | None = None,
+    ):
+        self._variants = _checked_scores(scores, accuracy)
+        self._table = _checked_table(table, np.asarray(accuracy, dtype=float))
+        first = next(iter(self._variants.values()))
+        self._columns = [name for name in first if all(name in frame for frame in self._variants.values())]
+        self._percent = self._predicted_accuracies(accuracies)
+        self._families = list(dict.fromkeys(self._table["family"])) if "family" in self._table else []
+        self._metrics: dict[str, pd.DataFrame] = {}
+
+        state = RankingState() if state is None else state
+        super().__init__(state, self._traces(), {"hovermode": "closest", "dragmode": "zoom"})
+        families = [("all families", ALL), *((name, name) for name in self._families)]
+        self._controls.children = [
+            *([self.choice("family", "Family", families)] if len(self._families) > 1 else []),
+            self.choice("column", "Ranked by", self._columns),
+            self.choice("k", "Top", sorted({10, 20, 50, state.k})),
+            self.switch("ranks", "Rank against rank"),
+            self.switch("picture", "Static picture"),
+            self.toolbar,
+        ]
+        self._metrics_box = widgets.HTML()
+        self._top_boxes = [widgets.HTML() for _ in self._variants]
+        self._side.children = [self._metrics_box]
+        self._below.children = self._top_boxes
+        self._redraw()
+        state.observe(self._on_state, ["family", "column", "k", "ranks"])
+        self.toolbar.observe(self._on_width, "narrow")
+
+    def _predicted_accuracies(self, names: Sequence[str] | None) -> list[str]:
+        if names is None:
+            frames = self._variants.values()
+            return [name for name in self._columns if all(frame[name].between(0, 1).all() for frame in frames)]
+        unknown = set(names) - set(self._columns)
+        if unknown:
+            raise ValueError(f"accuracies names {sorted(unknown)}, but the scores have {', '.join(self._columns)}.")
+        return list(names)
+
+    # -- what the view shows ------------------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """``srcc``, ``kendall``, ``ndcg@10``, ``ndcg@50`` and ``mae`` (fraction) by variant and column."""
+        family = self.state.family
+        if family not in self._metrics:
+            scores = {name: frame[self._columns][self._rows] for name, frame in self._variants.items()}
+            self._metrics[family] = metrics_table(scores, self._accuracy, self._percent)
+        return self._metrics[family]
+
+    @property
+    def top(self) -> dict[str, pd.DataFrame]:
+        """The k networks that each variant ranks first, with their predicted and true ranks in the chosen family."""
+        return {name: top_table(self._shown, score, self.state.k) for name, score in self._scores.items()}
+
+    def static(self):
+        """The scatter plots as a matplotlib Figure."""
+        return draw(self._scores, self._accuracy, self._axes, self.state.k, self._titles)
+
+    def export_table(self) -> pd.DataFrame:
+        """The chosen family: table, true rank, and of each variant the scores and the predicted rank."""
+        frame = self._shown.assign(**{"true rank": rank(self._accuracy)})
+        for variant, score in self._scores.items():
+            frame[f"{variant}: predicted rank"] = rank(score)
+            for column in self._columns:
+                frame[f"{variant}: {column}"] = self._variants[variant][column][self._rows].to_numpy()
+        return frame
+
+    def describe(self) -> str:
+        """The charts in two sentences."""
+        return (
+            f"Scatter of {len(self._accuracy):,} networks of {self._family_name}: {self._axes.y} against "
+            f"{self._axes.x}. {'; '.join(self._titles)}. The tables beside hold the numbers."
+        )
+
+    @property
+    def _rows(self) -> np.ndarray:
+        if self.state.family == ALL:
+            return np.ones(len(self._table), dtype=bool)
+        return (self._table["family"] == self.state.family).to_numpy()
+
+    @property
+    def _shown(self) -> pd.DataFrame:
+        return self._table[self._rows]
+
+    @property
+    def _accuracy(self) -> np.ndarray:
+        return self._shown["accuracy"].to_numpy()
+
+    @property
+    def _scores(self) -> dict[str, np.ndarray]:
+        return {name: frame[self.state.column][self._rows].to_numpy() for name, frame in self._variants.items()}
+
+    @property
+    def _axes(self) -> Axes:
+        return Axes.of(self.state.column, self.state.ranks, self.state.column in self._percent)
+
+    @property
+    def _family_name(self) -> str:
+        if self.state.family == ALL:
+            return "all families" if len(self._families) > 1 else "".join(self._families) or "one population"
+        return self.state.family
+
+    @property
+    def _titles(self) -> list[str]:
+        metrics = self.metrics
+        srcc = metrics[metrics["column"] == self.state.column].set_index("variant")["srcc"]
+        return [f"{name}: SRCC {_three(srcc[name])}" for name in self._variants]
+
+    # -- drawing ------------------------------------------------------------------------------------------------------
+
+    def _traces(self) -> list[go.Scatter]:
+        # three a variant: the diagonal, the networks, the predicted best
+        kind = go.Scattergl if len(self._table) * len(self._variants) > 3000 else go.Scatter
+        traces = []
+        for i in range(len(self._variants)):
+            on = {"xaxis": f"x{i + 1}", "yaxis": f"y{i + 1}", "showlegend": i == 0}
+            hover = "%{customdata}<extra></extra>"
+            line = {"color": GREY, "dash": "dash", "width": 1}
+            all_points = {"color": BLUE, "size": 7, "opacity": 0.6}
+            best_points = {"color": ORANGE, "size": 9, "symbol": "diamond"}
+            traces += [
+                go.Scatter(mode="lines", line=line, name="predicted = true", hoverinfo="skip", **on),
+                kind(mode="markers", marker=all_points, name="networks", hovertemplate=hover, **on),
+                kind(mode="markers", marker=best_points, hovertemplate=hover, **on),
+            ]
+        return traces
+
+    def _redraw(self) -> None:
+        axes, accuracy, k = self._axes, self._accuracy, self.state.k
+        with self.chart.batch_update():
+            for i, (name, score) in enumerate(self._scores.items()):
+                diagonal, networks, leaders = self.chart.data[3 * i : 3 * i + 3]
+                x, y = axes.place(accuracy, score)
+                ends = [min(x.min(), y.min()), max(x.max(), y.max())] if axes.comparable else []
+                diagonal.update(x=ends, y=ends, visible=axes.comparable)
+                top = best(score, k)
+                rest = np.setdiff1d(np.arange(len(x)), top)
+                hover = np.array(self._hover(name, score), dtype=object)
+                networks.update(x=x[rest], y=y[rest], customdata=hover[rest])
+                leaders.update(x=x[top], y=y[top], customdata=hover[top], name=f"predicted top {k}")
+            self.chart.update_layout(grid(self._titles, axes, self.toolbar.narrow))
+        self._show_tables()
+
+    def _hover(self, variant: str, score: np.ndarray) -> list[str]:
+        percents = self.state.column in self._percent
+        rows = self._shown.to_dict("records")
+        result = []
+        for row, value, true, predicted in zip(rows, score, rank(self._accuracy), rank(score), strict=True):
+            family = html.escape(str(row.get("family", "")))
+            result.append(
+                f"<b>{html.escape(variant)}</b> {family}<br>{arch_lines(row['arch'])}<br>"
+                f"true {percent(row['accuracy'])}, rank {true}<br>"
+                f"predicted {percent(value) if percents else si(value)}, rank {predicted}"
+            )
+        return result
+
+    def _show_tables(self) -> None:
+        metrics, column = self.metrics, self.state.column
+        names = ["srcc", "kendall", "ndcg@10", "ndcg@50"]
+        formats = {**dict.fromkeys(names, _three), "mae": _percent_points}
+        caption = f"Ranking measures, {self._family_name}"
+        self._metrics_box.value = html_table(metrics, caption, formats, list(metrics["column"] == column))
+        value = percent if column in self._percent else si
+        several = self.state.family == ALL and len(self._families) > 1
+        for box, (name, top) in zip(self._top_boxes, self.top.items(), strict=True):
+            shown = top.rename(columns={"score": column})
+            names = [*shown.columns[:4], *(["family"] if several else []), "arch"]
+            formats = {"accuracy": percent, column: value}
+            box.value = html_table(shown[names], f"{name}: top {len(top)} by {column}", formats)
+        n, total = len(self._accuracy), len(self._table)
+        self.show_status(f"{n:,} of {total:,} networks shown ({self._family_name}), ranked by {column}.")
+        self.refresh()
+
+    # -- what the user does -------------------------------------------------------------------------------------------
+
+    @guard
+    def _on_state(self, change) -> None:
+        self._redraw()
+
+    @guard
+    def _on_width(self, change) -> None:
+        self.chart.update_layout(grid(self._titles, self._axes, self.toolbar.narrow))
+
+
+def _three(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "–"
+
+
+def _percent_points(value: float) -> str:
+    return f"{100 * value:.2f} %" if np.isfinite(value) else "–"
+
+
+def _checked_scores(scores: Scores, accuracy) -> dict[str, pd.DataFrame]:
+    from nasviz.predict.metrics import evaluate
+
+    variants = dict(scores) if isinstance(scores, Mapping) else {"predicted": scores}
+    if not variants:
+        raise ValueError("scores is an empty mapping; name at least one variant, as in {'zero-shot': scores}.")
+    checked = {}
+    for name, frame in variants.items():
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(
+                f"scores of {name!r} must be a DataFrame with the column 'score', not {type(frame).__name__}."
+            )
+        if "score" not in frame:
+            raise ValueError(f"scores of {name!r} lack the column 'score'; they have {', '.join(map(str, frame))}.")
+        try:
+            evaluate(frame["score"], accuracy)  # lengths, order of labels, fractions
+            numbers = frame.select_dtypes("number")
+            for column in numbers:
+                finite_array(f"column {column!r}", numbers[column])
+        except ValueError as error:
+            raise ValueError(f"scores of {name!r}: {error}") from error
+        checked[str(name)] = numbers.rename(columns=str).reset_index(drop=True)
+    return checked
+
+
+def _checked_table(table: pd.DataFrame | None, accuracy: np.ndarray) -> pd.DataFrame:
+    if table is None:
+        table = pd.DataFrame({"arch": [f"network {i}" for i in range(len(accuracy))]})
+    if not isinstance(table, pd.DataFrame) or "arch" not in table:
+        raise ValueError("table must be a DataFrame with a column 'arch' and, if there are several, 'family'.")
+    if len(table) != len(accuracy):
+        raise ValueError(f"table has {len(table)} rows, but accuracy has {len(accuracy)}; bring one row a network.")
+    taken = {"accuracy", "score", "predicted rank", "true rank"}
+    frame = table.drop(columns=[name for name in table if name in taken]).reset_index(drop=True)
+    text = {name: str for name in ("family", "arch") if name in frame}
+    return frame.astype(text).assign(accuracy=accuracy)
