@@ -83,10 +83,8 @@ def bundle(log: str | Path, folder: str | Path, name: str = "digits") -> Path:
 def _table(runs: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
     by_seed = runs.pivot(index=["family", "arch"], columns="seed", values="accuracy")
     by_seed = by_seed.rename(columns={seed: f"accuracy_{seed}" for seed in seeds}).dropna()
-    table = by_seed.assign(
-        accuracy=by_seed.mean(axis=1), seconds=runs.groupby(["family", "arch"]).seconds.mean().round(2)
-    ).reset_index()
-    table = table[["family", "arch", "accuracy", *by_seed.columns, "seconds"]].rename_axis(columns=None)
+    seconds = runs.groupby(["family", "arch"]).seconds.mean().round(2)
+    table = by_seed.mean(axis=1).to_frame("accuracy").join(by_seed).join(seconds).reset_index()
     facts = [_facts(family, arch) for family, arch in zip(table.family, table.arch, strict=True)]
     table = table.join(pd.DataFrame(facts, columns=["params", "macs", "hash"]))
     order = [hashlib.sha256(arch.encode()).hexdigest() for arch in table.arch]

@@ -15,8 +15,8 @@ from nasviz.resources import data_folder
 FORMATS: Mapping[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
     ".csv": lambda path, text: pd.read_csv(path, dtype=dict.fromkeys(text, str)),
     ".parquet": lambda path, text: pd.read_parquet(path),
-    ".json": lambda path, text: pd.read_json(path, dtype=False),
-    ".jsonl": lambda path, text: pd.read_json(path, dtype=False, lines=True),
+    ".json": lambda path, text: pd.read_json(path, dtype=False, precise_float=True),
+    ".jsonl": lambda path, text: pd.read_json(path, dtype=False, precise_float=True, lines=True),
 }
 """How to read a file by the end of its name, and which columns are text even where they look like numbers."""
 
@@ -185,9 +185,9 @@ def _fractions(values: pd.Series, column: str, percent: bool | None) -> pd.Serie
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
-        shown = values.iloc[bad[0]]
+        first = values.tolist()[bad[0]]
         raise ValueError(
-            f"column {column!r} holds no number in {len(bad)} of {len(values)} rows, first {shown!r} in row {bad[0]}; "
+            f"column {column!r} holds no number in {len(bad)} of {len(values)} rows, first {first!r} in row {bad[0]}; "
             "drop those rows first."
         )
     top = 100 if percent else 1

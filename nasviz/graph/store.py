@@ -123,6 +123,8 @@ def unpack(table: "pyarrow.Table") -> list[ComputeGraph]:
     node_table = pa.ipc.open_stream(metadata[b"nasviz.nodes"]).read_all()
     node_table.validate(full=True)
     table.validate(full=True)
+    if any(column.null_count for column in table.columns):
+        raise ValueError("it has gaps")
     nodes = np.array(nodes_from_arrow(node_table), dtype=object)
     rows = _rows(table["nodes"])
     if any(len(row) and not 0 <= row.min() <= row.max() < len(nodes) for row in rows):
