@@ -117,6 +117,59 @@ def label(
     typer.echo(_call(bundle, log, out))
 
 
+@app.command()
+def evaluate(
+    train: Annotated[str, typer.Option(help="What to pretrain on: nb101, or digits:nb101.")] = "digits:nb101",
+    target: Annotated[list[str] | None, typer.Option(help="What to rank; may be repeated. [default: digits:nb201]")] = None,
+    labels: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the heads, on one encoder.")] = 5,
+    draws: Annotated[int, typer.Option(min=0, help="Draws of fine-tuning labels.")] = 10,
+    budget: Annotated[int, typer.Option(min=2, help="Labels in a draw.")] = 50,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder.")] = None,
+    out: Annotated[Path, typer.Option(help="CSV file for the results, one row a measurement.")] = Path("results.csv"),
+    checkpoint: Annotated[Path | None, typer.Option(help="Folder to resume an interrupted run from.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
+) -> None:
+    """Pretrain on one benchmark and rank others, zero-shot and fine-tuned: the protocol of the GENNAPE paper."""
+    from dataclasses import replace
+
+    from nasviz.predict.ensemble import Settings
+    from nasviz.predict.protocol import run, small, summary
+
+    files = dict(_pair(text) for text in labels or [])
+    settings = small() if train.startswith("digits") else Settings()
+    results = _call(
+        run,
+        _benchmark(train, files),
+        [_benchmark(name, files) for name in target or ["digits:nb201"]],
+        seeds=seeds,
+        draws=draws,
+        labels=budget,
+        settings=replace(settings, encoder_epochs=epochs or settings.encoder_epochs),
+        checkpoint=checkpoint,
+        jobs=jobs,
+    )
+    results.to_csv(out, index=False)
+    typer.echo(summary(results).to_string())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, file = text.partition("=")
+    if not found:
+        fail(f"--labels {text!r} must read NAME=FILE, as in nb101=labels.csv.")
+    return name, file
+
+
+def _benchmark(text: str, files: dict[str, str]) -> Any:
+    """The benchmark called `text`; of NAS-Bench-201, as in the paper, the cells without `none`."""
+    from nasviz.benchmarks import load
+
+    name, _, family = text.partition(":")
+    options = {"none": False} if name == "nb201" else {}
+    bench = _call(load, name, *filter(None, [files.get(name)]), **options)
+    return _call(bench.of, family) if family else bench
+
+
 def _parse_shape(text: str) -> tuple[int, ...]:
     try:
         shape = tuple(int(part) for part in text.split(","))

@@ -1,5 +1,7 @@
 """Graph neural networks over computation graphs: the contrastive encoder and the k-GNN baseline."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -9,6 +11,8 @@ from torch_geometric.utils import to_dense_batch
 
 from nasviz.predict.mlp import MLP
 from nasviz.predict.tensors import FEATURES
+
+PART = 16  # graphs that the Transformer sees at once
 
 
 class GNN(nn.Module):
@@ -58,6 +62,7 @@ class Encoder(nn.Module):
         self.tokens = nn.Linear(len(FEATURES), width)
         # The paper does not give the width of the feed-forward part; twice the width is ours.
         self.transformer = nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, batch_first=True)
+        self.transformer.self_attn.dropout = 0.0  # the attention weights keep none: with it, a CPU has no fused kernel
 
     @property
     def out_features(self) -> int:
@@ -67,10 +72,22 @@ class Encoder(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """A batch of N graphs → embeddings h (N, ``out_features``)."""
         nodes = self.gnn_dropout(self.gnn(batch.x, batch.edge_index))
-        tokens, real = to_dense_batch(self.tokens(batch.x), batch.batch)
-        attended = self.transformer(tokens, src_key_padding_mask=~real) * real.unsqueeze(-1)
-        pooled = attended.sum(1) / real.sum(1, keepdim=True)
-        return torch.cat([global_mean_pool(nodes, batch.batch), pooled], dim=1)
+        return torch.cat([global_mean_pool(nodes, batch.batch), self._attend(batch)], dim=1)
+
+    def _attend(self, batch: Batch) -> torch.Tensor:
+        """Mean-pooled output of the Transformer, (N, width).
+
+        Its cost grows with the square of the largest graph it sees at once, so a batch in order of size, as `batches`
+        makes it, goes through in parts with little padding.
+        """
+        tokens, pooled = self.tokens(batch.x), []
+        bounds = batch.ptr[::PART].tolist()
+        bounds += [batch.num_nodes] if bounds[-1] < batch.num_nodes else []
+        for part, (start, stop) in enumerate(pairwise(bounds)):
+            dense, real = to_dense_batch(tokens[start:stop], batch.batch[start:stop] - part * PART)
+            attended = self.transformer(dense, src_key_padding_mask=~real) * real.unsqueeze(-1)
+            pooled.append(attended.sum(1) / real.sum(1, keepdim=True))
+        return torch.cat(pooled)
 
 
 class KGNN(nn.Module):

@@ -78,7 +78,9 @@ def to_dataset(graphs: Iterable[ComputeGraph]) -> list[Data]:
 
 
 def batches(dataset: Sequence[Data], rows: Iterable[int], size: int) -> Iterator[tuple[torch.Tensor, Batch]]:
-    """The graphs at `rows`, `size` at a time: their row numbers and one PyG batch of them."""
+    """The graphs at `rows`, `size` at a time: their row numbers and one PyG batch of them, in order of their size."""
     rows = torch.as_tensor(list(rows))
-    for part in rows.split(size):
+    nodes = torch.tensor([dataset[i].num_nodes for i in rows.tolist()])
+    for positions in torch.arange(len(rows)).split(size):
+        part = rows[positions[nodes[positions].argsort(stable=True)]]
         yield part, Batch.from_data_list([dataset[i] for i in part.tolist()])
