@@ -127,11 +127,10 @@ class KGNNRegressor:
     def predict(self, population: Population) -> np.ndarray:
         """Predicted accuracies, shape (N,)."""
         device = next(self.network.parameters()).device
-        parts = [
-            self.network(graphs.to(device)).cpu()
-            for _, graphs in batches(population.dataset, range(len(population)), 128)
-        ]
-        return self.transform.inverse(torch.cat(parts).numpy())
+        target = np.empty(len(population))
+        for rows, graphs in batches(population.dataset, range(len(population)), 128):
+            target[rows] = self.network(graphs.to(device)).cpu().numpy()
+        return self.transform.inverse(target)
 
     def fine_tune(self, labelled: Fold, *, epochs: int = 100, lr: float = 1e-3, seed: int = 0) -> Self:
         """A new regressor: all weights are trained on, in batches of one."""
