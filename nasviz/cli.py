@@ -120,7 +120,9 @@ def label(
 @app.command()
 def evaluate(
     train: Annotated[str, typer.Option(help="What to pretrain on: nb101, or digits:nb101.")] = "digits:nb101",
-    target: Annotated[list[str] | None, typer.Option(help="What to rank; may be repeated. [default: digits:nb201]")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="What to rank; may be repeated. [default: digits:nb201]")
+    ] = None,
     labels: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of the heads, on one encoder.")] = 5,
     draws: Annotated[int, typer.Option(min=0, help="Draws of fine-tuning labels.")] = 10,
@@ -151,6 +153,19 @@ def evaluate(
     )
     results.to_csv(out, index=False)
     typer.echo(summary(results).to_string())
+
+
+@app.command()
+def rankings(
+    out: Annotated[Path, typer.Option(help="Parquet file that the ranking dashboard reads.")],
+) -> None:
+    """Rank each family of the bundled benchmark by a model that never saw it, for the ranking dashboard."""
+    from nasviz.benchmarks import load
+    from nasviz.predict.protocol import rankings as rank
+    from nasviz.resources import write_atomically
+
+    table = rank(load("digits"))
+    write_atomically(out, lambda path: table.to_parquet(path, index=False))
 
 
 def _pair(text: str) -> tuple[str, str]:

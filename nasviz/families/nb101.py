@@ -143,7 +143,9 @@ class NB101(Family):
         if any(isinstance(op, str) and op not in LABELS for op in inner):
             raise ValueError(f"ops={list(ops)}: operations are {', '.join(LABELS)}.")
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(inner) != len(matrix) - 2:
-            raise ValueError(f"matrix of shape {matrix.shape} needs to be square, with one of the {len(inner)} ops each.")
+            raise ValueError(
+                f"matrix of shape {matrix.shape} needs to be square, with one of the {len(inner)} ops each."
+            )
         codes = [LABELS.index(op) if isinstance(op, str) else int(op) for op in inner]
         keep = _used(matrix)
         if not keep or keep[0] != 0 or keep[-1] != len(matrix) - 1:

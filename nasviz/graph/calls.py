@@ -37,7 +37,7 @@ class Call:
 @lru_cache(maxsize=4096)
 def call_name(func: Callable) -> str:
     """Name of a torch function without what does not matter: in-place and reflected forms are the plain operator."""
-    name = getattr(func, "__name__", str(func))
+    name = getattr(func, "__name__", str(func)).partition(".")[0]  # exported modules call "conv2d.default"
     if name == "__get__":  # a property such as Tensor.T
         return f"get_{getattr(getattr(func, '__self__', None), '__name__', '')}"
     if name in ("__setitem__", "__getitem__"):

@@ -19,6 +19,8 @@ Facts = dict[str, Any]
 def rule(call: Call) -> tuple[Op, Facts]:
     """Operator and facts of a call."""
     op, facts = _RULES.get(call.name, (Op.UNKNOWN, lambda call: {"function": call.name}))
+    if op is Op.HARD_TANH and (call.get(1, "min_val", -1), call.get(2, "max_val", 1)) == (0, 6):
+        op = Op.RELU6  # which nn.ReLU6 is, by this very call
     return op, facts(call)
 
 

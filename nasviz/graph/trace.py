@@ -6,6 +6,7 @@ The module is copied first, with its tensors on the meta device, so nothing of t
 
 import copy
 import random
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FunctionType
@@ -95,7 +96,7 @@ def _run(module: nn.Module, args: tuple, kwargs: dict, name: str, device: str) -
             result = twin(*args, **kwargs)
     except Exception as error:
         shapes = ", ".join(str(tuple(x.shape)) for x in pytree.tree_leaves((args, kwargs)) if torch.is_tensor(x))
-        where = f"layer {recorder.layer!r}" if recorder.layer else "its own forward"
+        where = f"layer {recorder.failed!r}" if recorder.failed else "its own forward"
         raise TraceError(
             f"{name} failed in {where} on input of shape {shapes or 'none'}: {_one_line(error)} "
             "Check the example input, or run the model once by hand."
@@ -112,6 +113,7 @@ class _Recorder(TorchFunctionMode):
         self.nodes: list[Node] = []
         self.edges: list[tuple[int, int]] = []
         self.layer = ""
+        self.failed = ""
         self._maker: dict[int, int] = {}  # id of a tensor → node that made it
         self._alive: list[torch.Tensor] = []  # ids stay unique as long as the tensors live
         self._unused = {id(p): p for p in module.parameters()}
@@ -127,17 +129,19 @@ class _Recorder(TorchFunctionMode):
         def enter(name: str) -> Callable:
             def hook(*_: Any) -> None:
                 outer.append(self.layer)
-                self.layer = name
+                self.layer, self.failed = name, ""
 
             return hook
 
         def leave(*_: Any) -> None:
+            if sys.exc_info()[0] is not None:  # the innermost layer leaves first
+                self.failed = self.failed or self.layer
             self.layer = outer.pop()
 
         outer: list[str] = []
         for name, part in self.module.named_modules():
             part.register_forward_pre_hook(enter(name), prepend=True)
-            part.register_forward_hook(leave)
+            part.register_forward_hook(leave, always_call=True)
         yield
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:

@@ -144,18 +144,8 @@ class Gennape:
         training, validation = labelled["training"], labelled["validation 1"]
         history: dict[str, pd.DataFrame] = {}
         if encoder is None:
-            graphs = bench.graphs()
-            encoder, history["encoder"] = fit_encoder(
-                training.population.dataset,
-                spectra([graphs[i] for i in labelled["rows"]["training"]], settings.eigenvalues),
-                training.population.flops,
-                epochs=settings.encoder_epochs,
-                temperature=settings.temperature,
-                sharpness=settings.sharpness,
-                seed=seed,
-                device=device,
-                checkpoint=folder and folder / f"encoder-{seed}.safetensors",
-                progress=progress,
+            encoder, history["encoder"] = pretrain_encoder(
+                bench, labelled, settings, seed=seed, device=device, checkpoint=folder, progress=progress
             )
         h, flops = training.population.embedding(encoder), training.population.flops
         space = ClusterSpace(settings.n_clusters, settings.fuzzifier, seed=seed).fit(h, flops)
@@ -268,6 +258,32 @@ class Gennape:
     def __repr__(self) -> str:
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
         return f"<Gennape pretrained on {self.card.get('benchmark')}: {weights}>"
+
+
+def pretrain_encoder(
+    bench: "Benchmark",
+    labelled: dict[str, Any],
+    settings: Settings,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> tuple[Encoder, pd.DataFrame]:
+    """The contrastive encoder of a benchmark's training fold, `labelled` being its `partition`; see `fit_encoder`."""
+    graphs, training = bench.graphs(), labelled["training"].population
+    return fit_encoder(
+        training.dataset,
+        spectra([graphs[i] for i in labelled["rows"]["training"]], settings.eigenvalues),
+        training.flops,
+        epochs=settings.encoder_epochs,
+        temperature=settings.temperature,
+        sharpness=settings.sharpness,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint and checkpoint / f"encoder-{seed}.safetensors",
+        progress=progress,
+    )
 
 
 def partition(bench: "Benchmark") -> dict[str, Any]:

@@ -15,10 +15,8 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from nasviz.graph.spectral import spectra
-from nasviz.predict.contrastive import fit_encoder
-from nasviz.predict.encoder import Encoder
-from nasviz.predict.ensemble import Gennape, Settings, partition
+from nasviz.graph.cost import total_macs
+from nasviz.predict.ensemble import Gennape, Settings, partition, pretrain_encoder
 from nasviz.predict.folds import Fold, draw
 from nasviz.predict.metrics import evaluate
 
@@ -106,7 +104,7 @@ def run(
         As from `transfer`, with the setting "in-domain" for the training benchmark.
     """
     settings = settings or Settings()
-    encoder = _encoder(train, settings, checkpoint, progress)
+    encoder, _ = pretrain_encoder(train, partition(train), settings, checkpoint=checkpoint, progress=progress)
     tasks = (
         joblib.delayed(_one_seed)(
             train, targets, encoder, seed, range(seed, draws, seeds), labels, settings, checkpoint
@@ -137,22 +135,6 @@ def summary(results: pd.DataFrame, measures: Sequence[str] = ("srcc", "kendall",
         {name: [cell(*pair) for pair in zip(mean[name], spread[name], strict=True)] for name in names}, mean.index
     )
     return table.assign(runs=count)
-
-
-def _encoder(train: "Benchmark", settings: Settings, checkpoint: Path | None, progress: bool) -> Encoder:
-    parts, graphs = partition(train), train.graphs()
-    population = parts["training"].population
-    encoder, _ = fit_encoder(
-        population.dataset,
-        spectra([graphs[i] for i in parts["rows"]["training"]], settings.eigenvalues),
-        population.flops,
-        epochs=settings.encoder_epochs,
-        temperature=settings.temperature,
-        sharpness=settings.sharpness,
-        checkpoint=checkpoint and checkpoint / "encoder-0.safetensors",
-        progress=progress,
-    )
-    return encoder
 
 
 def _one_seed(train, targets, encoder, seed, draws, labels, settings, checkpoint) -> pd.DataFrame:
@@ -188,3 +170,30 @@ def _params(bench: "Benchmark") -> np.ndarray:
 def small() -> Settings:
     """Settings for a benchmark of a few hundred small networks, such as `digits`: minutes on a laptop."""
     return replace(Settings(), encoder_epochs=20, kgnn_epochs=20, n_clusters=6)
+
+
+def rankings(
+    bench: "Benchmark", *, labels: int = 50, settings: Settings | None = None, seed: int = 0, progress: bool = True
+) -> pd.DataFrame:
+    """Every family of a benchmark ranked by a model that was pretrained on the others: what the dashboard shows.
+
+    Returns
+    -------
+    DataFrame
+        One row a network and variant ("zero-shot", "fine-tuned" on `labels` networks, which are left out of both):
+        family, arch, accuracy, macs, variant, score and a column a member.
+    """
+    tables = []
+    for family in bench.families:
+        others = bench.subset((bench.table["family"] != family).to_numpy())
+        target = bench.of(family)
+        model = Gennape.pretrain(others, seed=seed, settings=settings or small(), progress=progress)
+        fold = Fold.of(target.graphs(), target.table["accuracy"].to_numpy())
+        chosen, rest = draw(len(fold), labels, seed)
+        tuned = model.fine_tune(fold.population.take(chosen), fold.accuracy[chosen], seed=seed, progress=progress)
+        facts = target.table.iloc[rest][["family", "arch", "accuracy"]].reset_index(drop=True)
+        facts["macs"] = [total_macs(target.graphs()[i]) for i in rest]
+        for variant, ranker in (("zero-shot", model), ("fine-tuned", tuned)):
+            scores = ranker.score(fold.population.take(rest))[["score", *model.members]]
+            tables.append(pd.concat([facts, scores], axis=1).assign(variant=variant))
+    return pd.concat(tables, ignore_index=True)
