@@ -48,11 +48,11 @@ class Settings:
     """
 
     members: tuple[str, ...] = ("CL+FCM+T", "CL+T", "k-GNN", "FLOPs")
-    encoder_epochs: int = 6
+    encoder_epochs: int = 4
     encoder_batch: int = 128
     encoder_lr: float = 2e-3
     head_epochs: int = 20
-    kgnn_epochs: int = 8
+    kgnn_epochs: int = 6
     tune_epochs: int = 100
     eigenvalues: int = 20
     temperature: float = 0.1
