@@ -23,7 +23,8 @@ FACTS = ["family", "arch", "accuracy", "macs"]
 def voila_command(notebook: str | Path, port: int = 8866, browser: bool = True) -> list[str]:
     """The command line that serves a notebook to this computer with the project's template, offline.
 
-    Run it with the environment :func:`voila_environment`, in which Voilà finds the template.
+    Run it with the environment :func:`voila_environment`, in which Voilà finds the template. What follows ``-m voila``
+    is what ``voila.app.Voila.launch_instance`` takes, too.
 
     Parameters
     ----------
@@ -66,8 +67,9 @@ def ranking_dashboard(path: str | Path | None = None):
     ----------
     path : str or Path, optional
         A Parquet file with a row for each network and variant: ``family``, ``arch``, ``accuracy`` (fraction), ``macs``,
-        ``variant``, ``score``, and a column for each other way to rank. Default: the file that the environment variable
-        ``NASVIZ_RANKING`` names, else the bundled one.
+        ``variant``, ``score``, a column for each other way to rank and, if the score only orders, the accuracy that the
+        variant predicts as ``predicted_accuracy``. Default: the file that the environment variable ``NASVIZ_RANKING``
+        names, else the bundled one.
 
     Returns
     -------
@@ -116,5 +118,5 @@ def split_variants(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Data
     for name, rows in frames.items():
         numbers = rows.loc[common].select_dtypes("number").drop(columns=facts).dropna(axis=1)
         ways = [column for column in numbers if not re.fullmatch(r"x\d+", str(column))]  # x0, x1: places in a map
-        variants[name] = numbers[ways].reset_index(drop=True)
+        variants[name] = numbers[ways].rename(columns={"predicted_accuracy": "accuracy"}).reset_index(drop=True)
     return table, variants

@@ -1,15 +1,19 @@
 """The embedding of many networks as a scatter: coloured, clustered softly, selected with the mouse."""
 
+import warnings
+
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from nasviz.predict.checks import finite_array, fractions, same_length
+from nasviz.predict.checks import finite_array, same_length
 from nasviz.views import projection
 from nasviz.views.embedding_figure import (
     FAINT,
     Coding,
+    checked_memberships,
+    checked_table,
     code_points,
     dominant,
     draw,
@@ -80,11 +84,11 @@ class EmbeddingScatter(Panel):
         state: EmbeddingState | None = None,
     ):
         self._x = finite_array("embedding", embedding, ndim=2)
-        self._table = _checked_table(table)
+        self._table = checked_table(table)
         same_length(embedding=self._x, table=self._table)
         if self._x.shape[0] < 2 or self._x.shape[1] < 2:
             raise ValueError(f"embedding has shape {self._x.shape}; a scatter needs at least 2 rows and 2 columns.")
-        self.memberships = None if memberships is None else self._checked_memberships(memberships)
+        self.memberships = None if memberships is None else checked_memberships(memberships, len(self._x))
         state = EmbeddingState() if state is None else state
         if max(state.selection, default=0) >= len(self._x):
             raise ValueError(f"state.selection holds row {max(state.selection)}, but there are {len(self._x)} rows.")
@@ -96,6 +100,7 @@ class EmbeddingScatter(Panel):
             same_length(embedding=self._x, umap=umap)
         self._maps["PCA"], self._share = projection.pca(self._x)
         self._background: projection.Background | None = None
+        self._remark = ""  # of the clustering
 
         kind = go.Scattergl if len(self._x) > GL_FROM else go.Scatter
         trace = kind(
@@ -243,7 +248,8 @@ class EmbeddingScatter(Panel):
         ]
         formats = {"networks": "{:,}".format, "mean accuracy": percent, "mean membership": "{:.2f}".format}
         self._group_box.value = html_table(groups, f"By {name}", formats, swatches=swatches)
-        self.show_status(f"{len(chosen):,} of {n:,} networks selected; {n:,} of {n:,} shown ({self._map_name}).")
+        status = f"{len(chosen):,} of {n:,} networks selected; {n:,} of {n:,} shown ({self._map_name})."
+        self.show_status(f"{status} {self._remark}" if self.state.colour == "cluster" else status)
         self.refresh()
 
     # -- what the user does -------------------------------------------------------------------------------------------
@@ -291,8 +297,12 @@ class EmbeddingScatter(Panel):
         from nasviz.predict.fcm import FuzzyCMeans
 
         # 1e-3 moves no membership visibly and keeps a slider quick
-        fcm = FuzzyCMeans(self.state.n_clusters, self.state.fuzzifier, epsilon=1e-3, seed=0).fit(self._x)
-        self.memberships = self._checked_memberships(fcm.memberships_)
+        fcm = FuzzyCMeans(self.state.n_clusters, self.state.fuzzifier, epsilon=1e-3, seed=0)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            fcm.fit(self._x)
+        self.memberships = checked_memberships(fcm.memberships_, len(self._x))
+        self._remark = " ".join(str(warning.message) for warning in said)  # a page shows no warnings of Python
 
     @guard
     def _on_projection(self, change) -> None:
@@ -319,25 +329,3 @@ class EmbeddingScatter(Panel):
 
     def _on_map_progress(self, seconds: float) -> None:
         self.show_status(f"Computing UMAP, {seconds:.0f} s (the first time about 40 s). Until then this is the PCA.")
-
-    def _checked_memberships(self, memberships) -> pd.DataFrame:
-        if not isinstance(memberships, pd.DataFrame):
-            u = finite_array("memberships", memberships, ndim=2)
-            memberships = pd.DataFrame(u, columns=[f"cluster {i + 1}" for i in range(u.shape[1])])
-        u = finite_array("memberships", memberships, ndim=2)
-        same_length(embedding=self._x, memberships=u)
-        if u.shape[1] < 1 or u.min() < 0 or u.max() > 1 + 1e-6:
-            raise ValueError(f"memberships of shape {u.shape} must have columns of values in [0, 1].")
-        return memberships.set_axis([str(name) for name in memberships.columns], axis=1)
-
-
-def _checked_table(table: pd.DataFrame) -> pd.DataFrame:
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"table must be a DataFrame with family, arch and accuracy, got {type(table).__name__}.")
-    missing = {"family", "arch", "accuracy"} - set(table.columns)
-    if missing:
-        raise ValueError(f"table lacks {', '.join(sorted(missing))}; it has {', '.join(map(str, table.columns))}.")
-    fractions("the known values of table's accuracy", table["accuracy"].dropna())
-    names = [name for name in ("family", "arch", "accuracy", "macs") if name in table]
-    rest = [name for name in table if name not in {*names, "x", "y", "cluster", "membership", "selected"}]
-    return table[[*names, *rest]].astype({"family": str, "arch": str})

@@ -1,4 +1,4 @@
-"""How an embedding is coloured, in plotly and in its picture. Data in, figures out; no widgets."""
+"""What an embedding view takes, how it is coloured, in plotly and in its picture. Data in, figures out; no widgets."""
 
 import html
 from collections.abc import Hashable, Sequence
@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgba
 
+from nasviz.predict.checks import finite_array, fractions
 from nasviz.views.export import Picture
 from nasviz.views.table import arch_lines
 from nasviz.views.theme import GREY, SCALE, Code, codes, matplotlib_style, percent, si
@@ -37,6 +39,32 @@ class Coding:
     look: dict[Hashable, Code] = field(default_factory=dict)
     values: np.ndarray | None = None
     opacity: np.ndarray | None = None
+
+
+def checked_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of the networks with what the view needs in front; one sentence if it lacks something."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"table must be a DataFrame with family, arch and accuracy, got {type(table).__name__}.")
+    missing = {"family", "arch", "accuracy"} - set(table.columns)
+    if missing:
+        raise ValueError(f"table lacks {', '.join(sorted(missing))}; it has {', '.join(map(str, table.columns))}.")
+    fractions("the known values of table's accuracy", table["accuracy"].dropna())
+    names = [name for name in ("family", "arch", "accuracy", "macs") if name in table]
+    rest = [name for name in table if name not in {*names, "x", "y", "cluster", "membership", "selected"}]
+    return table[[*names, *rest]].astype({"family": str, "arch": str})
+
+
+def checked_memberships(memberships, n: int) -> pd.DataFrame:
+    """Memberships (N, C) of `n` networks as a DataFrame that names the clusters; one sentence if they are none."""
+    u = finite_array("memberships", memberships, ndim=2)
+    if len(u) != n or u.shape[1] < 1 or u.min() < 0 or u.max() > 1 + 1e-6:
+        raise ValueError(
+            f"memberships must have {n} rows, one a network, and columns of values in [0, 1]; got shape {u.shape} with "
+            f"values from {u.min(initial=1):g} to {u.max(initial=0):g}."
+        )
+    named = isinstance(memberships, pd.DataFrame)
+    names = map(str, memberships) if named else (f"cluster {j + 1}" for j in range(u.shape[1]))
+    return pd.DataFrame(u, columns=list(names))
 
 
 def code_points(table: pd.DataFrame, colour: str, memberships: pd.DataFrame | None) -> Coding:
@@ -160,7 +188,8 @@ def _draw_classes(figure, ax, xy, coding, opacity, size) -> None:
 def _draw_values(figure, ax, xy, coding, opacity, size) -> None:
     known = np.isfinite(coding.values)
     if not known.all():
-        ax.scatter(*xy[~known].T, s=size, facecolors="none", edgecolors=GREY, alpha=opacity[~known], label="unknown")
+        rings = [to_rgba(GREY, strength) for strength in opacity[~known]]
+        ax.scatter(*xy[~known].T, s=size, facecolors="none", edgecolors=rings, label="unknown")
         figure.legend(loc="outside upper right")
     if known.any():
         shown = ax.scatter(

@@ -29,7 +29,8 @@ def pca(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     from sklearn.decomposition import PCA
 
-    fitted = PCA(n_components=2, svd_solver="full").fit(x)
+    with np.errstate(invalid="ignore"):  # equal points have no variance to share
+        fitted = PCA(n_components=2, svd_solver="full").fit(x)
     return fitted.transform(x), np.nan_to_num(fitted.explained_variance_ratio_)
 
 

@@ -1,6 +1,7 @@
 """Rankings: what a predictor says against what is true, one or several variants side by side."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
@@ -10,12 +11,13 @@ import plotly.graph_objects as go
 
 from nasviz.predict.checks import finite_array
 from nasviz.views.panel import Panel, guard
-from nasviz.views.ranking_figure import Axes, best, draw, grid, metrics_table, rank, top_table
+from nasviz.views.ranking_figure import Axes, Variant, best, draw, grid, metrics_table, rank, top_table
 from nasviz.views.state import RankingState
 from nasviz.views.table import arch_lines, html_table
 from nasviz.views.theme import BLUE, GREY, ORANGE, percent, si
 
 ALL = "all"
+NO_RANKING = re.compile(r"(membership_\d+|novelty)$")  # columns of ``model.score`` of which more is not better
 Scores = pd.DataFrame | Mapping[str, pd.DataFrame]
 
 
@@ -33,7 +35,8 @@ class Ranking(Panel):
         One row a network in the same order, with ``arch`` and ``family``; of several families one can be chosen.
     accuracies : sequence of str, optional
         The columns of the scores that hold predicted accuracies, which are drawn in percent and have a mean absolute
-        error. Without it these are the columns with all values in [0, 1].
+        error. Without it these are the columns with all values in [0, 1]. A ``score`` that is none of them only orders;
+        if a column ``accuracy`` comes with it, as from ``model.score``, that is drawn.
     state : RankingState, optional
         Where to open the view.
 
@@ -72,8 +75,10 @@ class Ranking(Panel):
     ):
         self._variants = _checked_scores(scores, accuracy)
         self._table = _checked_table(table, np.asarray(accuracy, dtype=float))
-        first = next(iter(self._variants.values()))
-        self._columns = [name for name in first if all(name in frame for frame in self._variants.values())]
+        first, frames = next(iter(self._variants.values())), self._variants.values()
+        self._columns = [
+            name for name in first if all(name in frame for frame in frames) and not NO_RANKING.match(name)
+        ]
         self._percent = self._predicted_accuracies(accuracies)
         self._families = list(dict.fromkeys(self._table["family"])) if "family" in self._table else []
         self._metrics: dict[str, pd.DataFrame] = {}
@@ -120,17 +125,17 @@ class Ranking(Panel):
     @property
     def top(self) -> dict[str, pd.DataFrame]:
         """The k networks that each variant ranks first, with their predicted and true ranks in the chosen family."""
-        return {name: top_table(self._shown, score, self.state.k) for name, score in self._scores.items()}
+        return {name: top_table(self._shown, variant, self.state.k) for name, variant in self._chosen.items()}
 
     def static(self):
         """The scatter plots as a matplotlib Figure."""
-        return draw(self._scores, self._accuracy, self._axes, self.state.k, self._titles)
+        return draw(self._chosen, self._accuracy, self._axes, self.state.k, self._titles)
 
     def export_table(self) -> pd.DataFrame:
         """The chosen family: table, true rank, and of each variant the scores and the predicted rank."""
         frame = self._shown.assign(**{"true rank": rank(self._accuracy)})
-        for variant, score in self._scores.items():
-            frame[f"{variant}: predicted rank"] = rank(score)
+        for variant, chosen in self._chosen.items():
+            frame[f"{variant}: predicted rank"] = rank(chosen.score)
             for column in self._columns:
                 frame[f"{variant}: {column}"] = self._variants[variant][column][self._rows].to_numpy()
         return frame
@@ -157,12 +162,20 @@ class Ranking(Panel):
         return self._shown["accuracy"].to_numpy()
 
     @property
-    def _scores(self) -> dict[str, np.ndarray]:
-        return {name: frame[self.state.column][self._rows].to_numpy() for name, frame in self._variants.items()}
+    def _drawn(self) -> str:
+        """The column that is drawn: the chosen one, or the predicted accuracies that come with a score."""
+        only_orders = self.state.column == "score" and "score" not in self._percent
+        return "accuracy" if only_orders and "accuracy" in self._percent else self.state.column
+
+    @property
+    def _chosen(self) -> dict[str, Variant]:
+        frames = {name: frame[self._rows] for name, frame in self._variants.items()}
+        order, drawn = self.state.column, self._drawn
+        return {name: Variant(frame[order].to_numpy(), frame[drawn].to_numpy()) for name, frame in frames.items()}
 
     @property
     def _axes(self) -> Axes:
-        return Axes.of(self.state.column, self.state.ranks, self.state.column in self._percent)
+        return Axes.of(self.state.column, self.state.ranks, self._drawn in self._percent)
 
     @property
     def _family_name(self) -> str:
@@ -198,27 +211,27 @@ class Ranking(Panel):
     def _redraw(self) -> None:
         axes, accuracy, k = self._axes, self._accuracy, self.state.k
         with self.chart.batch_update():
-            for i, (name, score) in enumerate(self._scores.items()):
+            for i, (name, variant) in enumerate(self._chosen.items()):
                 diagonal, networks, leaders = self.chart.data[3 * i : 3 * i + 3]
-                x, y = axes.place(accuracy, score)
+                x, y = axes.place(accuracy, variant)
                 ends = [min(x.min(), y.min()), max(x.max(), y.max())] if axes.comparable else []
                 diagonal.update(x=ends, y=ends, visible=axes.comparable)
-                top = best(score, k)
+                top = best(variant.score, k)
                 rest = np.setdiff1d(np.arange(len(x)), top)
-                hover = np.array(self._hover(name, score), dtype=object)
+                hover = np.array(self._hover(name, variant), dtype=object)
                 networks.update(x=x[rest], y=y[rest], customdata=hover[rest])
                 leaders.update(x=x[top], y=y[top], customdata=hover[top], name=f"predicted top {k}")
             self.chart.update_layout(grid(self._titles, axes, self.toolbar.narrow))
         self._show_tables()
 
-    def _hover(self, variant: str, score: np.ndarray) -> list[str]:
-        percents = self.state.column in self._percent
-        rows = self._shown.to_dict("records")
+    def _hover(self, name: str, variant: Variant) -> list[str]:
+        percents = self._drawn in self._percent
+        rows, true_ranks, ranks = self._shown.to_dict("records"), rank(self._accuracy), rank(variant.score)
         result = []
-        for row, value, true, predicted in zip(rows, score, rank(self._accuracy), rank(score), strict=True):
+        for row, value, true, predicted in zip(rows, variant.value, true_ranks, ranks, strict=True):
             family = html.escape(str(row.get("family", "")))
             result.append(
-                f"<b>{html.escape(variant)}</b> {family}<br>{arch_lines(row['arch'])}<br>"
+                f"<b>{html.escape(name)}</b> {family}<br>{arch_lines(row['arch'])}<br>"
                 f"true {percent(row['accuracy'])}, rank {true}<br>"
                 f"predicted {percent(value) if percents else si(value)}, rank {predicted}"
             )
@@ -230,13 +243,11 @@ class Ranking(Panel):
         formats = {**dict.fromkeys(names, _three), "mae": _percent_points}
         caption = f"Ranking measures, {self._family_name}"
         self._metrics_box.value = html_table(metrics, caption, formats, list(metrics["column"] == column))
-        value = percent if column in self._percent else si
+        formats = {"accuracy": percent, "predicted": percent if self._drawn in self._percent else si}
         several = self.state.family == ALL and len(self._families) > 1
         for box, (name, top) in zip(self._top_boxes, self.top.items(), strict=True):
-            shown = top.rename(columns={"score": column})
-            names = [*shown.columns[:4], *(["family"] if several else []), "arch"]
-            formats = {"accuracy": percent, column: value}
-            box.value = html_table(shown[names], f"{name}: top {len(top)} by {column}", formats)
+            names = [*top.columns[:4], *(["family"] if several else []), "arch"]
+            box.value = html_table(top[names], f"{name}: top {len(top)} by {column}", formats)
         n, total = len(self._accuracy), len(self._table)
         self.show_status(f"{n:,} of {total:,} networks shown ({self._family_name}), ranked by {column}.")
         self.refresh()
@@ -292,7 +303,7 @@ def _checked_table(table: pd.DataFrame | None, accuracy: np.ndarray) -> pd.DataF
         raise ValueError("table must be a DataFrame with a column 'arch' and, if there are several, 'family'.")
     if len(table) != len(accuracy):
         raise ValueError(f"table has {len(table)} rows, but accuracy has {len(accuracy)}; bring one row a network.")
-    taken = {"accuracy", "score", "predicted rank", "true rank"}
+    taken = {"accuracy", "predicted", "predicted rank", "true rank"}
     frame = table.drop(columns=[name for name in table if name in taken]).reset_index(drop=True)
     text = {name: str for name in ("family", "arch") if name in frame}
     return frame.astype(text).assign(accuracy=accuracy)

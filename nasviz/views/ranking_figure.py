@@ -3,12 +3,23 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from nasviz.views.export import Picture
 from nasviz.views.theme import BLUE, GREY, ORANGE, matplotlib_style, si
+
+
+class Variant(NamedTuple):
+    """What one predictor says of N networks: `score` (N,) orders them, `value` (N,) is drawn and written.
+
+    Both are the same, unless a score that only orders comes with predicted accuracies.
+    """
+
+    score: np.ndarray
+    value: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,11 +49,11 @@ class Axes:
         y = f"accuracy predicted by {column} (%)" if percent else f"score: {column}"
         return cls("true accuracy (%)", y, False, percent)
 
-    def place(self, accuracy: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def place(self, accuracy: np.ndarray, variant: Variant) -> tuple[np.ndarray, np.ndarray]:
         """Where the networks stand: both coordinates, each (N,)."""
         if self.ranks:
-            return rank(accuracy), rank(score)
-        return 100 * accuracy, 100 * score if self.comparable else score
+            return rank(accuracy), rank(variant.score)
+        return 100 * accuracy, 100 * variant.value if self.comparable else variant.value
 
 
 def rank(values: np.ndarray) -> np.ndarray:
@@ -55,12 +66,12 @@ def best(score: np.ndarray, k: int) -> np.ndarray:
     return np.argsort(-score, kind="stable")[:k]
 
 
-def top_table(table: pd.DataFrame, score: np.ndarray, k: int) -> pd.DataFrame:
-    """The k networks that `score` ranks first: ``predicted rank``, ``true rank``, and what `table` knows of them."""
-    ranks = {"predicted rank": rank(score), "true rank": rank(table["accuracy"].to_numpy())}
-    frame = table.assign(**ranks, score=score)
-    first = ["predicted rank", "true rank", "accuracy", "score"]
-    return frame.iloc[best(score, k)][[*first, *(name for name in table if name != "accuracy")]]
+def top_table(table: pd.DataFrame, variant: Variant, k: int) -> pd.DataFrame:
+    """The k networks that `variant` ranks first: both ranks, true and predicted value, and what `table` knows."""
+    ranks = {"predicted rank": rank(variant.score), "true rank": rank(table["accuracy"].to_numpy())}
+    frame = table.assign(**ranks, predicted=variant.value)
+    first = ["predicted rank", "true rank", "accuracy", "predicted"]
+    return frame.iloc[best(variant.score, k)][[*first, *(name for name in table if name != "accuracy")]]
 
 
 def metrics_table(variants: Mapping[str, pd.DataFrame], accuracy: np.ndarray, percent: Sequence[str]) -> pd.DataFrame:
@@ -137,15 +148,13 @@ def grid(titles: Sequence[str], axes: Axes, narrow: bool) -> dict:
     return layout
 
 
-def draw(
-    variants: Mapping[str, np.ndarray], accuracy: np.ndarray, axes: Axes, k: int, titles: Sequence[str]
-) -> Picture:
+def draw(variants: Mapping[str, Variant], accuracy: np.ndarray, axes: Axes, k: int, titles: Sequence[str]) -> Picture:
     """Predicted against true, one panel a variant, with one y-axis for all.
 
     Parameters
     ----------
-    variants : mapping of array (N,)
-        One score a network, by the variant's name.
+    variants : mapping of Variant
+        What each predictor says, by its name.
     accuracy : array (N,)
         True accuracies, fractions.
     axes : Axes
@@ -159,9 +168,9 @@ def draw(
         figure = Picture(figsize=(4.2 * max(len(variants), 1.4), 4.4), layout="constrained")
         panels = figure.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
         size = float(np.clip(12000 / len(accuracy), 6, 30))  # points²
-        for ax, score, title in zip(panels, variants.values(), titles, strict=True):
-            x, y = axes.place(accuracy, score)
-            top = np.isin(np.arange(len(x)), best(score, k))
+        for ax, variant, title in zip(panels, variants.values(), titles, strict=True):
+            x, y = axes.place(accuracy, variant)
+            top = np.isin(np.arange(len(x)), best(variant.score, k))
             if axes.comparable:
                 ends = [min(x.min(), y.min()), max(x.max(), y.max())]
                 ax.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="predicted = true")
