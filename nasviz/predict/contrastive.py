@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from nasviz.predict.encoder import Encoder, ProjectionHeads
 from nasviz.predict.tensors import batches
-from nasviz.predict.training import Schedule, seeded, train
+from nasviz.predict.training import Schedule, fingerprint, seeded, train
 
 
 def soft_targets(spectra: torch.Tensor, sharpness: float = 1.0) -> torch.Tensor:
@@ -101,7 +101,7 @@ def fit_encoder(
         encoder = Encoder()
         heads = ProjectionHeads(encoder.out_features)
     model = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device)
-    log_flops = np.log10(flops)
+    log_flops = np.log10(np.maximum(flops, 1))
     target = torch.tensor((log_flops - log_flops.mean()) / max(log_flops.std(), 1e-9), dtype=torch.float32)
     spectra = torch.tensor(spectra, dtype=torch.float32)
 
@@ -124,6 +124,13 @@ def fit_encoder(
         checkpoint=checkpoint,
         progress=progress,
         label="encoder",
+        identity={
+            "temperature": temperature,
+            "sharpness": sharpness,
+            "flops_weight": flops_weight,
+            "eigenvalues": spectra.shape[1],
+            "data": fingerprint(flops),
+        },
     )
     return encoder.eval(), history
 

@@ -1,5 +1,6 @@
 """The training loop of the graph neural networks: plain torch, the same for all of them, resumable after each epoch."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 from tqdm.auto import tqdm
@@ -60,6 +62,7 @@ def train(
     checkpoint: Path | None = None,
     progress: bool = False,
     label: str = "train",
+    identity: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Train `model` in place with AdamW.
 
@@ -84,6 +87,9 @@ def train(
         Show a progress bar.
     label : str
         Name on the bar.
+    identity : dict, optional
+        What else tells this training from another, as plain values: settings of the loss, `fingerprint` of the data.
+        A checkpoint is resumed from only if all of it is the same.
 
     Returns
     -------
@@ -95,10 +101,10 @@ def train(
     FloatingPointError
         If the loss stops being finite.
     ValueError
-        If the checkpoint belongs to another training.
+        If the checkpoint belongs to another training or cannot be read.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay)
-    identity = {"schedule": [*vars(schedule).values()], "seed": seed, "label": label}
+    identity = {"schedule": vars(schedule), "seed": seed, "label": label, **(identity or {})}
     history = _resume(checkpoint, identity, model, optimiser)
     bar = tqdm(total=schedule.epochs * schedule.steps, initial=len(history) * schedule.steps, desc=label,
                disable=not progress)  # fmt: skip
@@ -135,13 +141,20 @@ def train(
     return pd.DataFrame(history)
 
 
+def fingerprint(*arrays: np.ndarray) -> str:
+    """A short hash of arrays, by which a checkpoint knows the data that it was trained on."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def _save(path: Path, identity: dict, model: nn.Module, optimiser: torch.optim.Optimizer, history: list) -> None:
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     metadata = {"identity": json.dumps(identity), "history": json.dumps(history)}
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
 
 
@@ -149,11 +162,15 @@ def _resume(path: Path | None, identity: dict, model: nn.Module, optimiser: torc
     """History of the epochs that a checkpoint holds; weights and moments go into model and optimiser."""
     if path is None or not path.exists():
         return []
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
-        if json.loads(metadata.get("identity", "null")) != identity:
-            raise ValueError(f"{path} is the checkpoint of another training; delete it or name another file.")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        theirs, history = (json.loads(metadata.get(name, "null")) for name in ("identity", "history"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no checkpoint that can be read ({error}); delete it to start again.") from error
+    if theirs != identity:
+        raise ValueError(f"{path} is the checkpoint of another training; delete it or name another file.")
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
@@ -161,4 +178,4 @@ def _resume(path: Path | None, identity: dict, model: nn.Module, optimiser: torc
             _, index, moment = name.split(".")
             state.setdefault(int(index), {})[moment] = tensor
     optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-    return json.loads(metadata["history"])
+    return history
