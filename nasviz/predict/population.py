@@ -1,6 +1,6 @@
 """Networks made ready for prediction once: tensors, FLOPs and embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -38,14 +38,14 @@ class Population:
         Raises
         ------
         TypeError
-            If an entry is no `ComputeGraph`.
+            If it is no list, or an entry is no `ComputeGraph`.
         ValueError
-            If there is none.
+            If there is none, or one without nodes.
         """
         if isinstance(graphs, Population):
             return graphs
-        if isinstance(graphs, ComputeGraph):
-            raise TypeError("graphs: expected a list of ComputeGraph, got a single one; write [graph].")
+        if not isinstance(graphs, Iterable):
+            raise TypeError(f"graphs must be a list of ComputeGraph, got a single {type(graphs).__name__}.")
         graphs = list(graphs)
         if not graphs:
             raise ValueError("graphs is empty; give at least one ComputeGraph.")
@@ -54,15 +54,15 @@ class Population:
                 raise TypeError(
                     f"graphs[{position}] is a {type(graph).__name__}, not a ComputeGraph; make one with nv.trace."
                 )
-        per_input = [total_flops(graph) / max(graph.nodes[0].out_shape[0], 1) for graph in graphs]
-        return cls(to_dataset(graphs), np.array(per_input, dtype=float))
+        dataset = to_dataset(graphs)
+        return cls(dataset, np.array([total_flops(graph) / _inputs(graph) for graph in graphs]))
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def take(self, rows: Sequence[int]) -> Self:
         """The networks at `rows`, with the embeddings already computed."""
-        rows = np.asarray(rows)
+        rows = np.arange(len(self))[rows]
         part = type(self)([self.dataset[i] for i in rows], self.flops[rows])
         part._embeddings = {key: (encoder, h[rows]) for key, (encoder, h) in self._embeddings.items()}
         return part
@@ -72,6 +72,12 @@ class Population:
         if id(encoder) not in self._embeddings:
             self._embeddings[id(encoder)] = encoder, embed(encoder, self.dataset)
         return self._embeddings[id(encoder)][1]
+
+
+def _inputs(graph: ComputeGraph) -> int:
+    """How many inputs one forward pass takes: the batch that the graph was traced with."""
+    shape = graph.nodes[0].out_shape
+    return max(shape[0], 1) if shape else 1
 
 
 def as_tensor(values: np.ndarray) -> torch.Tensor:
