@@ -51,7 +51,8 @@ class Encoder(nn.Module):
     layers, heads : int
         Layers of the GNN (4) and attention heads of the Transformer's one layer (2).
     dropout : float
-        Of the Transformer (0.1); it is what makes the two views of the contrastive loss differ.
+        After the GNN, and in the Transformer but for its attention weights (0.1); it is what makes the two views of
+        the contrastive loss differ.
     """
 
     def __init__(self, width: int = 64, layers: int = 4, heads: int = 2, dropout: float = 0.1):

@@ -54,7 +54,9 @@ def node_features(node: Node) -> np.ndarray:
     weight = (*node.weight_shape, 0, 0, 0, 0)[:4]
     sizes = (*_chw(node.in_shape), *_chw(node.out_shape), *weight)
     scaled = [math.log2(1 + size) / 10 for size in sizes]
-    return np.array([*kinds, *scaled, node.bias], dtype=np.float32)
+    features = np.array([*kinds, *scaled, node.bias], dtype=np.float32)
+    features.flags.writeable = False  # it is shared by all equal nodes
+    return features
 
 
 def to_data(graph: ComputeGraph) -> Data:
