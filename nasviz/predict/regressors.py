@@ -20,7 +20,7 @@ from nasviz.predict.metrics import srcc
 from nasviz.predict.mlp import MLP, MLPEnsemble
 from nasviz.predict.population import Population, as_tensor
 from nasviz.predict.tensors import batches
-from nasviz.predict.training import Schedule, seeded, train
+from nasviz.predict.training import Schedule, fingerprint, seeded, train
 from nasviz.predict.transform import AccuracyTransform, FlopsTransform
 
 VARIANTS = ("CL", "CL+T", "CL+FCM", "CL+FCM+T")
@@ -58,7 +58,9 @@ class HeadRegressor:
         """Train the head; the epoch with the lowest loss on `validation` is kept."""
         self.transform.fit(training.accuracy, training.population.flops)
         h = training.population.embedding(self.encoder)
-        self.shift_, self.scale_ = h.mean(0), h.std(0) + 1e-6
+        self.shift_, spread = h.mean(0), h.std(0)
+        # A unit that hardly moves in the training family may wake up in another one, and must not drown the others.
+        self.scale_ = np.maximum(spread, max(0.1 * spread.mean(), 1e-6))
         size = h.shape[1]
         clusters = self.space.n_clusters
         self.head = MLPEnsemble(size, clusters, seed=seed) if "FCM" in self.variant else MLP(size, seed=seed)
@@ -154,6 +156,7 @@ class KGNNRegressor:
             schedule,
             seed=seed,
             label="k-GNN",
+            identity={"data": fingerprint(fold.accuracy, fold.population.flops)},
             **options,
         )
 
