@@ -1,5 +1,6 @@
 """A `Gennape` on disk: safetensors for what was learned, JSON for the rest; nothing that could run code."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
 
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.encoder import KGNN, Encoder
@@ -24,7 +26,7 @@ HEADS = {"MLP": MLP, "MLPEnsemble": MLPEnsemble}
 
 
 def save(model: "Gennape", folder: Path) -> Path:
-    """Write the model; the JSON comes last, so a folder with one is complete."""
+    """Write the model; the JSON comes last and knows the weights' hash, so what belongs together is read together."""
     tensors = _prefixed("encoder", model.encoder.state_dict())
     tensors |= {f"space.{name}": torch.as_tensor(value) for name, value in model.space.to_arrays().items()}
     members = {}
@@ -41,8 +43,11 @@ def save(model: "Gennape", folder: Path) -> Path:
         elif isinstance(member, KGNNRegressor):
             description |= {"transform": member.transform.to_dict(), "config": member.network.config}
             tensors |= _prefixed(f"member.{name}", member.network.state_dict())
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    weights = write_atomically(folder / "weights.safetensors", lambda path: save_file(tensors, path))
     document = {
         "format_version": FORMAT_VERSION,
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "encoder": model.encoder.config,
         "settings": asdict(model.settings),
         "space": {"n_clusters": model.space.n_clusters, "fuzzifier": model.space.fuzzifier},
@@ -50,8 +55,6 @@ def save(model: "Gennape", folder: Path) -> Path:
         "weights": {name: float(weight) for name, weight in model.weights.items()},
         "card": model.card,
     }
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(folder / "weights.safetensors", lambda path: save_file(tensors, path))
     write_atomically(folder / "model.json", lambda path: path.write_text(json.dumps(document, indent=2)))
     return folder
 
@@ -65,12 +68,15 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
         raise FileNotFoundError(f"{folder} holds no model: {' and '.join(missing)} missing; name a folder of save().")
     try:
         document = json.loads((folder / "model.json").read_text())
-        tensors = load_file(folder / "weights.safetensors")
+        content = (folder / "weights.safetensors").read_bytes()
+        tensors = load_tensors(content)
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
         raise ValueError(f"{folder} holds a model that cannot be read ({error}); save it again.") from error
     version = document.get("format_version") if isinstance(document, dict) else None
     if version != FORMAT_VERSION:
         raise ValueError(f"{folder} holds a model of format version {version}; this nasviz reads {FORMAT_VERSION}.")
+    if document.get("sha256") != hashlib.sha256(content).hexdigest():
+        raise ValueError(f"{folder}: weights.safetensors is not the file that model.json was written with.")
     try:
         encoder = Encoder(**document["encoder"])
         encoder.load_state_dict(_under("encoder", tensors))
@@ -80,10 +86,12 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
             name: _member(name, description, _under(f"member.{name}", tensors), encoder.eval(), space)
             for name, description in document["members"].items()
         }
+        weights = {name: float(document["weights"][name]) for name in members}
         settings = settings_from_dict(document["settings"])
-        return kind(encoder, space, members, document["weights"], settings, document["card"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{folder}: model.json and weights.safetensors do not fit each other ({error}).") from error
+        return kind(encoder, space, members, weights, settings, dict(document["card"]))
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{folder} holds a model.json that does not fit its weights ({reason}).") from error
 
 
 def _member(name, description, tensors, encoder, space):
