@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
+from tqdm.auto import tqdm
 
 from nasviz.graph.graph import ComputeGraph
 from nasviz.graph.spectral import spectra
+from nasviz.predict.checks import fractions, whole_number
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.contrastive import fit_encoder
 from nasviz.predict.encoder import Encoder
@@ -120,7 +122,7 @@ class Gennape:
         """Train on 80 % of a benchmark's networks.
 
         Networks below the accuracy that the benchmark's card names are dropped first. Validation 1 watches the
-        training; validation 2 is not touched (`held_out` gives it). The split does not depend on `seed`.
+        training; validation 2 is not touched (`partition` gives it). The split does not depend on `seed`.
 
         Parameters
         ----------
@@ -142,12 +144,18 @@ class Gennape:
         Raises
         ------
         ValueError
-            If there are too few networks to split, or fewer than clusters.
+            If there are too few networks to split, or fewer than clusters, or an accuracy is NaN or outside [0, 1].
         """
+        seed = whole_number("seed", seed, least=0)
         settings = settings or Settings()
         folder = Path(checkpoint) if checkpoint else None
         labelled = partition(bench)
         training, validation = labelled["training"], labelled["validation 1"]
+        if len(training) < settings.n_clusters:
+            raise ValueError(
+                f"n_clusters={settings.n_clusters} is more than the {len(training)} networks to train on: choose fewer "
+                f"clusters, or bring more networks."
+            )
         history: dict[str, pd.DataFrame] = {}
         if encoder is None:
             encoder, history["encoder"] = pretrain_encoder(
@@ -155,7 +163,8 @@ class Gennape:
             )
         h, flops = training.population.embedding(encoder), training.population.flops
         space = ClusterSpace(settings.n_clusters, settings.fuzzifier, seed=seed).fit(h, flops)
-        unit = float(np.median(flops)) if bench.card.get("flops_unit") == "median" else 1e9
+        unit = bench.card.get("flops_unit", 1e9)
+        unit = float(np.median(flops)) if unit == "median" else unit
         members: dict[str, Member] = {}
         for name in settings.members:
             if name == "FLOPs":
@@ -227,8 +236,7 @@ class Gennape:
         ValueError
             If there are fewer than two labels, lengths differ, or an accuracy is NaN or outside [0, 1].
         """
-        from tqdm.auto import tqdm
-
+        seed = whole_number("seed", seed, least=0)
         fold = Fold.of(graphs, accuracy)
         if len(fold) < 2:
             raise ValueError("fine-tuning needs at least two labelled networks; the paper uses 50.")
@@ -299,7 +307,7 @@ def partition(bench: "Benchmark") -> dict[str, Any]:
 
     Networks below the card's ``min_accuracy`` are left out. The split is always the same one.
     """
-    accuracy = bench.table["accuracy"].to_numpy()
+    accuracy = fractions("accuracy", bench.table["accuracy"])
     kept = np.flatnonzero(accuracy >= bench.card.get("min_accuracy", 0))
     rows = dict(zip(("training", "validation 1", "validation 2"), (kept[r] for r in split(len(kept))), strict=True))
     graphs = bench.graphs()
