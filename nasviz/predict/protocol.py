@@ -30,7 +30,7 @@ def in_domain(model: Gennape, bench: "Benchmark") -> pd.DataFrame:
     """Measures on validation 2 of the benchmark that `model` was pretrained on, one row a method."""
     parts = partition(bench)
     params = _params(bench)[parts["rows"]["validation 2"]]
-    return _measure(model, parts["validation 2"], params, "in-domain", model.card["seed"])
+    return _measure(bench, model, parts["validation 2"], params, "in-domain")
 
 
 def transfer(
@@ -58,13 +58,12 @@ def transfer(
         draw (-1 for zero-shot) and the measures; `mae` as a fraction.
     """
     fold, params = Fold.of(bench.graphs(), bench.table["accuracy"].to_numpy()), _params(bench)
-    seed = model.card["seed"]
-    tables = [_measure(model, fold, params, "zero-shot", seed)]
+    tables = [_measure(bench, model, fold, params, "zero-shot")]
     for number in tqdm(draws, f"fine-tune on {bench.name}", disable=not progress):
         chosen, rest = draw(len(fold), labels, number)
         tuned = model.fine_tune(fold.population.take(chosen), fold.accuracy[chosen], seed=number)
-        tables.append(_measure(tuned, fold.take(rest), params[rest], "fine-tuned", seed, number))
-    return pd.concat(tables, ignore_index=True).assign(benchmark=bench.name)
+        tables.append(_measure(bench, tuned, fold.take(rest), params[rest], "fine-tuned", number))
+    return pd.concat(tables, ignore_index=True)
 
 
 def run(
@@ -75,7 +74,7 @@ def run(
     draws: int = 10,
     labels: int = 50,
     settings: Settings | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     jobs: int = -1,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -91,7 +90,7 @@ def run(
         Seeds of the heads; draws of fine-tuning labels, and labels in a draw.
     settings : Settings, optional
         What can be chosen.
-    checkpoint : Path, optional
+    checkpoint : path, optional
         Folder that an interrupted run resumes from.
     jobs : int
         Processes, as joblib counts them; each takes a seed at a time.
@@ -104,6 +103,7 @@ def run(
         As from `transfer`, with the setting "in-domain" for the training benchmark.
     """
     settings = settings or Settings()
+    checkpoint = Path(checkpoint) if checkpoint else None
     encoder, _ = pretrain_encoder(train, partition(train), settings, checkpoint=checkpoint, progress=progress)
     tasks = (
         joblib.delayed(_one_seed)(
@@ -144,14 +144,16 @@ def _one_seed(train, targets, encoder, seed, draws, labels, settings, checkpoint
         model = Gennape.pretrain(
             train, seed=seed, settings=settings, encoder=encoder, checkpoint=checkpoint, progress=False
         )
-        tables = [in_domain(model, train).assign(benchmark=train.name)]
+        tables = [in_domain(model, train)]
         tables += [transfer(model, bench, draws=draws, labels=labels, progress=False) for bench in targets]
     finally:
         torch.set_num_threads(threads)
     return pd.concat(tables, ignore_index=True)
 
 
-def _measure(model: Gennape, fold: Fold, params: np.ndarray, setting: str, seed: int, number: int = -1) -> pd.DataFrame:
+def _measure(
+    bench: "Benchmark", model: Gennape, fold: Fold, params: np.ndarray, setting: str, number: int = -1
+) -> pd.DataFrame:
     """One row a method: the ensemble, its members, and parameters as a second baseline."""
     scores = model.score(fold.population)
     rows = {"GENNAPE": evaluate(scores, fold.accuracy)}
@@ -160,7 +162,8 @@ def _measure(model: Gennape, fold: Fold, params: np.ndarray, setting: str, seed:
         rows[name] = evaluate(scores[name], fold.accuracy, predicted)
     rows["params"] = evaluate(params, fold.accuracy)
     table = pd.DataFrame(rows).T.rename_axis("method").reset_index()
-    return table.assign(setting=setting, seed=seed, draw=number)
+    table = table.assign(benchmark=bench.name, setting=setting, seed=model.card["seed"], draw=number)
+    return table[["benchmark", "setting", "method", "seed", "draw", *MEASURES]]
 
 
 def _params(bench: "Benchmark") -> np.ndarray:
