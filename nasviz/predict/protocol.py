@@ -184,7 +184,7 @@ def rankings(
     -------
     DataFrame
         One row a network and variant ("zero-shot", "fine-tuned" on `labels` networks, which are left out of both):
-        family, arch, accuracy, macs, variant, score and a column a member.
+        family, arch, accuracy, macs, variant, score, predicted_accuracy and a column a member.
     """
     tables = []
     for family in bench.families:
@@ -197,6 +197,7 @@ def rankings(
         facts = target.table.iloc[rest][["family", "arch", "accuracy"]].reset_index(drop=True)
         facts["macs"] = [total_macs(target.graphs()[i]) for i in rest]
         for variant, ranker in (("zero-shot", model), ("fine-tuned", tuned)):
-            scores = ranker.score(fold.population.take(rest))[["score", *model.members]]
-            tables.append(pd.concat([facts, scores], axis=1).assign(variant=variant))
+            scores = ranker.score(fold.population.take(rest)).rename(columns={"accuracy": "predicted_accuracy"})
+            shown = scores[["score", "predicted_accuracy", *model.members]]
+            tables.append(pd.concat([facts, shown], axis=1).assign(variant=variant))
     return pd.concat(tables, ignore_index=True)
