@@ -131,7 +131,7 @@ class KGNNRegressor:
         device = next(self.network.parameters()).device
         target = np.empty(len(population))
         for rows, graphs in batches(population.dataset, range(len(population)), 128):
-            target[rows] = self.network(graphs.to(device)).cpu().numpy()
+            target[rows.numpy()] = self.network(graphs.to(device)).cpu().numpy()
         return self.transform.inverse(target)
 
     def fine_tune(self, labelled: Fold, *, epochs: int = 100, lr: float = 1e-3, seed: int = 0) -> Self:
