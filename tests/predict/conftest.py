@@ -72,7 +72,9 @@ def learned(tmp_path_factory):
         folder = model.save(tmp_path_factory.mktemp("model"))
         document = json.loads((folder / "model.json").read_text())
         arrays = {name: array.tobytes() for name, array in load_file(folder / "weights.safetensors").items()}
-        return arrays | {f"{name} card": json.dumps(member).encode() for name, member in document["members"].items()}
+        return arrays | {
+            f"{name} transform": str(m.get("transform")).encode() for name, m in document["members"].items()
+        }
 
     return everything
 
