@@ -90,7 +90,7 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
         settings = settings_from_dict(document["settings"])
         return kind(encoder, space, members, weights, settings, dict(document["card"]))
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(":")  # torch lists every weight below
         raise ValueError(f"{folder} holds a model.json that does not fit its weights ({reason}).") from error
 
 

@@ -104,6 +104,8 @@ def run(
     """
     settings = settings or Settings()
     checkpoint = Path(checkpoint) if checkpoint else None
+    for bench in targets if draws else ():
+        draw(len(bench), labels)  # labels that cannot be drawn are told now, not after the training
     encoder, _ = pretrain_encoder(train, partition(train), settings, checkpoint=checkpoint, progress=progress)
     tasks = (
         joblib.delayed(_one_seed)(
