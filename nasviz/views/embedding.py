@@ -24,9 +24,8 @@ from nasviz.views.embedding_figure import (
 from nasviz.views.panel import Panel, guard
 from nasviz.views.state import EmbeddingState
 from nasviz.views.table import html_table
-from nasviz.views.theme import SHAPES, percent, si
+from nasviz.views.theme import GL_FROM, SHAPES, percent, plotly_template, si
 
-GL_FROM = 3000  # points; above it plotly draws with WebGL, below it in SVG, which stays sharp and needs no GPU
 GLYPHS = dict(zip((symbol for symbol, _ in SHAPES), "●■◆▲✖▼✚★", strict=True))
 
 
@@ -102,26 +101,18 @@ class EmbeddingScatter(Panel):
         self._background: projection.Background | None = None
         self._remark = ""  # of the clustering
 
-        kind = go.Scattergl if len(self._x) > GL_FROM else go.Scatter
-        trace = kind(
-            mode="markers",
-            hovertemplate="%{customdata}<extra></extra>",
-            showlegend=False,
-            unselected={"marker": {"opacity": FAINT}},
-        )
-        super().__init__(state, [trace], {"height": 460, "dragmode": "lasso", "hovermode": "closest"})
-        self._points = self.chart.data[0]
-        self._points.on_selection(self._on_lasso)
-        self._points.on_deselect(lambda trace, points: self._on_lasso(trace, None, None))
+        super().__init__(state)
+        self.chart.selected = state.selection
         self._make_controls()
         self._table_box, self._group_box = widgets.HTML(), widgets.HTML()
         self._side.children = [self._table_box, self._group_box]
 
         if state.reclustered or (state.colour == "cluster" and self.memberships is None):
             self._cluster()
-        self._redraw()
+        self.redraw()
         if state.projection == "UMAP":
             self._project()
+        self.chart.observe(self._on_lasso, "selected")
         state.observe(self._on_cluster, ["n_clusters", "fuzzifier"])
         state.observe(self._on_colour, "colour")
         state.observe(self._on_projection, "projection")
@@ -149,7 +140,6 @@ class EmbeddingScatter(Panel):
             cluster_slider,
             fuzzifier_slider,
             self.switch("picture", "Static picture"),
-            self.toolbar,
         ]
 
     # -- what the view shows ------------------------------------------------------------------------------------------
@@ -214,18 +204,27 @@ class EmbeddingScatter(Panel):
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
-    def _redraw(self) -> None:
-        coding, frame = self._coding, self.frame
-        with self.chart.batch_update():
-            self._points.update(
-                x=self._xy[:, 0],
-                y=self._xy[:, 1],
-                customdata=[hover_text(row) for row in frame.to_dict("records")],
-                marker=plotly_marker(coding),
-                selectedpoints=list(self.state.selection) or None,
-            )
-            self.chart.layout.selections = ()  # the outline of a lasso means nothing once the points have moved
-            self.chart.layout.xaxis.title.text, self.chart.layout.yaxis.title.text = self._axes
+    def figure(self) -> go.Figure:
+        """The scatter as a plotly figure; the selection is in it."""
+        kind = go.Scattergl if len(self._x) > GL_FROM else go.Scatter
+        points = kind(
+            x=self._xy[:, 0],
+            y=self._xy[:, 1],
+            mode="markers",
+            marker=plotly_marker(self._coding),
+            customdata=[hover_text(row) for row in self.frame.to_dict("records")],
+            hovertemplate="%{customdata}<extra></extra>",
+            selectedpoints=self.state.selection or None,
+            unselected={"marker": {"opacity": FAINT}},
+            showlegend=False,
+        )
+        layout = {"template": plotly_template(), "height": 460, "dragmode": "lasso", "hovermode": "closest"}
+        layout["uirevision"] = self._map_name  # who has zoomed in stays there when colours change
+        return go.Figure(points, {**layout, "xaxis_title_text": self._axes[0], "yaxis_title_text": self._axes[1]})
+
+    def redraw(self) -> None:
+        """Draw chart and tables in the present state."""
+        super().redraw()
         self._show_tables()
 
     def _show_tables(self) -> None:
@@ -250,13 +249,12 @@ class EmbeddingScatter(Panel):
         self._group_box.value = html_table(groups, f"By {name}", formats, swatches=swatches)
         status = f"{len(chosen):,} of {n:,} networks selected; {n:,} of {n:,} shown ({self._map_name})."
         self.show_status(f"{status} {self._remark}" if self.state.colour == "cluster" else status)
-        self.refresh()
 
     # -- what the user does -------------------------------------------------------------------------------------------
 
     @guard
-    def _on_lasso(self, trace, points, selector) -> None:
-        self.state.selection = sorted(points.point_inds) if points is not None else []
+    def _on_lasso(self, change) -> None:
+        self.state.selection = change["new"]
 
     @guard
     def _on_selection(self, change) -> None:
@@ -264,9 +262,9 @@ class EmbeddingScatter(Panel):
         if wrong:
             self.state.selection = change["old"]
             raise ValueError(f"state.selection holds row {wrong[0]}, but there are only {len(self._x)} rows, from 0.")
-        if list(self._points.selectedpoints or ()) != change["new"]:
-            self._points.selectedpoints = change["new"] or None
+        self.chart.selected = change["new"]
         self._show_tables()
+        self.describe_again()
 
     @guard
     def _on_colour(self, change) -> None:
@@ -276,7 +274,7 @@ class EmbeddingScatter(Panel):
             except ValueError:
                 self.state.colour = change["old"]
                 raise
-        self._redraw()
+        self.redraw()
 
     @guard
     def _on_cluster(self, change) -> None:
@@ -289,7 +287,7 @@ class EmbeddingScatter(Panel):
             raise ValueError(f"{error}{kept}") from error
         self.state.reclustered = True
         if self.state.colour == "cluster":
-            self._redraw()
+            self.redraw()
         else:
             self.state.colour = "cluster"  # what the slider did should be seen
 
@@ -310,7 +308,7 @@ class EmbeddingScatter(Panel):
 
     def _project(self) -> None:
         if self.state.projection in self._maps:
-            self._redraw()
+            self.redraw()
         elif self._background is None:
             self._background = projection.Background(
                 lambda: projection.umap(self._x), self._on_map, self._on_map_failure, self._on_map_progress
@@ -320,7 +318,7 @@ class EmbeddingScatter(Panel):
     def _on_map(self, xy: np.ndarray) -> None:
         self._background = None
         self._maps["UMAP"] = xy
-        self._redraw()
+        self.redraw()
 
     def _on_map_failure(self, error: Exception) -> None:
         self._background = None

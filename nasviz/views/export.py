@@ -24,7 +24,7 @@ class Exportable(Protocol):
 
     def static(self) -> Figure: ...
     def export_table(self) -> "pd.DataFrame": ...
-    def export_figure(self) -> Any: ...
+    def figure(self) -> Any: ...
     def describe(self) -> str: ...
 
 
@@ -78,7 +78,7 @@ def save_view(view: Exportable, path: str | Path) -> Path:
 
 
 def _page(view: Exportable) -> str:
-    figure, table = view.export_figure(), view.export_table()
+    figure, table = view.figure(), view.export_table()
     chart = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=PLOTLY_CONFIG)
     title, text = html.escape(view.title), html.escape(view.describe())
     rows = table.head(1000)

@@ -1,26 +1,21 @@
 """What every panel has: a chart, a side with tables, controls bound to the state, a status line, the save buttons."""
 
 import base64
-import copy
 import html
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
 
-import anywidget
 import ipywidgets as widgets
 import pandas as pd
 import plotly.graph_objects as go
-import traitlets
 
+from nasviz.views.chart import Chart
 from nasviz.views.export import MIME, figure_bytes, save_view, view_bytes
 from nasviz.views.state import ViewState
-from nasviz.views.theme import PLOTLY_CONFIG, plotly_template
 
 _logger = logging.getLogger(__name__)
-_JS = Path(__file__).parent / "js"
 
 
 def sentence(error: Exception) -> str:
@@ -55,48 +50,36 @@ def guard(method: Callable) -> Callable:
     return guarded
 
 
-class Toolbar(anywidget.AnyWidget):
-    """The buttons that save a view. Python answers a click with the file, so it works in Voilà, too."""
-
-    _esm = _JS / "toolbar.js"
-    _css = _JS / "panel.css"
-    formats = traitlets.List(traitlets.Unicode(), list(MIME)).tag(sync=True)
-    description = traitlets.Unicode("", help="the chart in words, for screen readers").tag(sync=True)
-    narrow = traitlets.Bool(False, help="whether the panel is narrower than a tablet").tag(sync=True)
-
-
 class Panel(widgets.VBox):
     """The frame of a view. A subclass makes the controls and says what follows from the state.
 
-    A subclass implements ``static()``, ``export_table()`` and ``describe()``, and draws on ``self.chart``.
+    A subclass implements ``figure()``, ``static()``, ``export_table()`` and ``describe()``, and calls ``redraw()`` when
+    the state has changed.
     """
 
     title = "nasviz"
 
-    def __init__(self, state: ViewState, traces: Sequence[go.Scatter], layout: Mapping[str, Any]):
+    def __init__(self, state: ViewState):
         self._guarding = False
         self.state = state
-        # config reaches the browser with the first message, so it is set before anything is shown
-        self.chart = go.FigureWidget(data=traces, layout={"template": plotly_template(), "autosize": True, **layout})
-        self.chart._config = {**self.chart._config, **PLOTLY_CONFIG}
-        self.toolbar = Toolbar()
-        self.toolbar.on_msg(self._on_toolbar)
+        self.chart = Chart(self._make_file, formats=list(MIME))
         self._status = widgets.HTML()
         self._error = widgets.HTML()
-        self._picture = widgets.HTML()
-        self._chart_box = widgets.VBox([self.chart])
         self._controls = widgets.Box()
         self._side = widgets.VBox()
-        body = widgets.Box([self._chart_box, self._side])
         self._below = widgets.Box()
+        body = widgets.Box([self.chart, self._side])
         super().__init__([self._controls, self._error, self._status, body, self._below])
-        for box, name in [(self, "panel"), (self._controls, "controls"), (body, "body"), (self._below, "body")]:
+        boxes = {self: "panel", self._controls: "controls", body: "body", self._below: "body", self._side: "side"}
+        for box, name in boxes.items():
             box.add_class(f"nasviz-{name}")
-        self._chart_box.add_class("nasviz-chart")
-        self._side.add_class("nasviz-side")
         state.observe(self._on_picture, "picture")
 
     # -- what a subclass gives ----------------------------------------------------------------------------------------
+
+    def figure(self) -> go.Figure:
+        """The view as a plotly figure, in its present state."""
+        raise NotImplementedError
 
     def static(self):
         """The view as a matplotlib Figure, in its present state."""
@@ -111,10 +94,6 @@ class Panel(widgets.VBox):
         raise NotImplementedError
 
     # -- what a subclass gets -----------------------------------------------------------------------------------------
-
-    def export_figure(self) -> go.Figure:
-        """The interactive chart as a plain plotly figure."""
-        return go.Figure(self.chart.to_dict())
 
     def save(self, path: str | Path) -> Path:
         """Write the view to a file; the ending (.png, .svg, .csv, .html) says how.
@@ -188,34 +167,29 @@ class Panel(widgets.VBox):
         widgets.link((self.state, trait), (box, "value"))
         return box
 
-    def refresh(self) -> None:
-        """Bring the description and the static picture up to the present state."""
-        self.toolbar.description = self.describe()
-        if self.state.picture:
-            data = base64.b64encode(figure_bytes(self.static(), "png")).decode()
-            self._picture.value = f'<img alt="{html.escape(self.describe())}" src="data:image/png;base64,{data}">'
-        self._chart_box.children = [self._picture if self.state.picture else self.chart]
-        self._store_chart()
+    def redraw(self) -> None:
+        """Draw the chart, and the static picture where it is shown, in the present state."""
+        self.chart.draw(self.figure())
+        self.describe_again()
 
-    def _store_chart(self) -> None:
-        # plotly sends changes to the pages that are open, but opens a new page (Voilà, a reload) on the data that the
-        # chart was made with. Changed in place, these two are what the next page opens on, and nothing is sent now.
-        self.chart._widget_data[:] = copy.deepcopy(self.chart._data)
-        self.chart._widget_layout.clear()
-        self.chart._widget_layout.update(copy.deepcopy(self.chart._layout))
+    def describe_again(self) -> None:
+        """Bring the description and the static picture up to the present state."""
+        self.chart.description = self.describe()
+        self.chart.picture = self._png() if self.state.picture else ""
+
+    def _png(self) -> str:
+        return base64.b64encode(figure_bytes(self.static(), "png")).decode()
 
     @guard
     def _on_picture(self, change) -> None:
-        self.refresh()
+        self.describe_again()
 
     @guard
-    def _on_toolbar(self, widget, content: Mapping, buffers) -> None:
-        format = content.get("save", "")
+    def _make_file(self, format: str) -> tuple[str, str, bytes]:
         data = view_bytes(self, format)
-        name = f"{self.title.lower().replace(' ', '-')}.{format}"
-        self.toolbar.send({"name": name, "type": MIME[format]}, buffers=[data])
+        return f"{self.title.lower().replace(' ', '-')}.{format}", MIME[format], data
 
     def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
         # The picture stays readable where no kernel runs: in a stored notebook, on a code host, on paper.
         bundle = super()._repr_mimebundle_(**kwargs)
-        return {**bundle, "image/png": base64.b64encode(figure_bytes(self.static(), "png")).decode()}
+        return {**bundle, "image/png": self._png()}

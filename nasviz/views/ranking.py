@@ -14,9 +14,10 @@ from nasviz.views.panel import Panel, guard
 from nasviz.views.ranking_figure import Axes, Variant, best, draw, grid, metrics_table, rank, top_table
 from nasviz.views.state import RankingState
 from nasviz.views.table import arch_lines, html_table
-from nasviz.views.theme import BLUE, GREY, ORANGE, percent, si
+from nasviz.views.theme import BLUE, GL_FROM, GREY, ORANGE, percent, plotly_template, si
 
 ALL = "all"
+DIAGONAL = "predicted = true"
 NO_RANKING = re.compile(r"(membership_\d+|novelty)$")  # columns of ``model.score`` of which more is not better
 Scores = pd.DataFrame | Mapping[str, pd.DataFrame]
 
@@ -84,7 +85,7 @@ class Ranking(Panel):
         self._metrics: dict[str, pd.DataFrame] = {}
 
         state = RankingState() if state is None else state
-        super().__init__(state, self._traces(), {"hovermode": "closest", "dragmode": "zoom"})
+        super().__init__(state)
         families = [("all families", ALL), *((name, name) for name in self._families)]
         self._controls.children = [
             *([self.choice("family", "Family", families)] if len(self._families) > 1 else []),
@@ -92,15 +93,14 @@ class Ranking(Panel):
             self.choice("k", "Top", sorted({10, 20, 50, state.k})),
             self.switch("ranks", "Rank against rank"),
             self.switch("picture", "Static picture"),
-            self.toolbar,
         ]
         self._metrics_box = widgets.HTML()
         self._top_boxes = [widgets.HTML() for _ in self._variants]
         self._side.children = [self._metrics_box]
         self._below.children = self._top_boxes
-        self._redraw()
+        self.redraw()
         state.observe(self._on_state, ["family", "column", "k", "ranks"])
-        self.toolbar.observe(self._on_width, "narrow")
+        self.chart.observe(self._on_width, "narrow")
 
     def _predicted_accuracies(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
@@ -191,37 +191,36 @@ class Ranking(Panel):
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
-    def _traces(self) -> list[go.Scatter]:
-        # three a variant: the diagonal, the networks, the predicted best
-        kind = go.Scattergl if len(self._table) * len(self._variants) > 3000 else go.Scatter
+    def figure(self) -> go.Figure:
+        """The scatter plots as a plotly figure."""
+        axes, k = self._axes, self.state.k
+        kind = go.Scattergl if len(self._table) * len(self._variants) > GL_FROM else go.Scatter
+        dots = {"mode": "markers", "hovertemplate": "%{customdata}<extra></extra>"}
         traces = []
-        for i in range(len(self._variants)):
+        for i, (name, variant) in enumerate(self._chosen.items()):
             on = {"xaxis": f"x{i + 1}", "yaxis": f"y{i + 1}", "showlegend": i == 0}
-            hover = "%{customdata}<extra></extra>"
-            line = {"color": GREY, "dash": "dash", "width": 1}
-            all_points = {"color": BLUE, "size": 7, "opacity": 0.6}
-            best_points = {"color": ORANGE, "size": 9, "symbol": "diamond"}
-            traces += [
-                go.Scatter(mode="lines", line=line, name="predicted = true", hoverinfo="skip", **on),
-                kind(mode="markers", marker=all_points, name="networks", hovertemplate=hover, **on),
-                kind(mode="markers", marker=best_points, hovertemplate=hover, **on),
-            ]
-        return traces
+            x, y = axes.place(self._accuracy, variant)
+            hover = np.array(self._hover(name, variant), dtype=object)
+            top = best(variant.score, k)
+            rest = np.setdiff1d(np.arange(len(x)), top)
+            if axes.comparable:
+                ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+                line = {"color": GREY, "dash": "dash", "width": 1}
+                traces.append(
+                    go.Scatter(x=ends, y=ends, mode="lines", line=line, name=DIAGONAL, hoverinfo="skip", **on)
+                )
+            look = {"color": BLUE, "size": 7, "opacity": 0.6}
+            traces.append(
+                kind(x=x[rest], y=y[rest], customdata=hover[rest], marker=look, name="networks", **dots, **on)
+            )
+            look = {"color": ORANGE, "size": 9, "symbol": "diamond"}
+            label = f"predicted top {k}"
+            traces.append(kind(x=x[top], y=y[top], customdata=hover[top], marker=look, name=label, **dots, **on))
+        return go.Figure(traces, {"template": plotly_template(), **grid(self._titles, axes, self.chart.narrow)})
 
-    def _redraw(self) -> None:
-        axes, accuracy, k = self._axes, self._accuracy, self.state.k
-        with self.chart.batch_update():
-            for i, (name, variant) in enumerate(self._chosen.items()):
-                diagonal, networks, leaders = self.chart.data[3 * i : 3 * i + 3]
-                x, y = axes.place(accuracy, variant)
-                ends = [min(x.min(), y.min()), max(x.max(), y.max())] if axes.comparable else []
-                diagonal.update(x=ends, y=ends, visible=axes.comparable)
-                top = best(variant.score, k)
-                rest = np.setdiff1d(np.arange(len(x)), top)
-                hover = np.array(self._hover(name, variant), dtype=object)
-                networks.update(x=x[rest], y=y[rest], customdata=hover[rest])
-                leaders.update(x=x[top], y=y[top], customdata=hover[top], name=f"predicted top {k}")
-            self.chart.update_layout(grid(self._titles, axes, self.toolbar.narrow))
+    def redraw(self) -> None:
+        """Draw chart and tables in the present state."""
+        super().redraw()
         self._show_tables()
 
     def _hover(self, name: str, variant: Variant) -> list[str]:
@@ -250,17 +249,16 @@ class Ranking(Panel):
             box.value = html_table(top[names], f"{name}: top {len(top)} by {column}", formats)
         n, total = len(self._accuracy), len(self._table)
         self.show_status(f"{n:,} of {total:,} networks shown ({self._family_name}), ranked by {column}.")
-        self.refresh()
 
     # -- what the user does -------------------------------------------------------------------------------------------
 
     @guard
     def _on_state(self, change) -> None:
-        self._redraw()
+        self.redraw()
 
     @guard
     def _on_width(self, change) -> None:
-        self.chart.update_layout(grid(self._titles, self._axes, self.toolbar.narrow))
+        self.chart.draw(self.figure())
 
 
 def _three(value: float) -> str:

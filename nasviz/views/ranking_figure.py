@@ -112,6 +112,7 @@ def grid(titles: Sequence[str], axes: Axes, narrow: bool) -> dict:
     width, height = (1 - gap_x * (columns - 1)) / columns, (1 - gap_y * (rows - 1)) / rows
     direction = "reversed" if axes.ranks else True
     layout: dict = {"annotations": [], "height": 440 if rows == 1 else 60 + 340 * rows}
+    layout |= {"hovermode": "closest", "dragmode": "zoom", "modebar": {"remove": ["lasso2d", "select2d"]}}
     for i, title in enumerate(titles):
         row, column = divmod(i, columns)
         x0, y1 = column * (width + gap_x), 1 - row * (height + gap_y)

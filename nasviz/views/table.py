@@ -54,9 +54,9 @@ def html_table(
         rows.append(f"<tr{mark}>{cells}</tr>")
     caption = html.escape(caption)
     return (
-        f'<div class="nasviz-table" tabindex="0" role="region" aria-label="{caption}">'
-        f"<table><caption>{caption}</caption>"
-        f"<thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="nasviz-block"><p class="nasviz-caption">{caption}</p>'
+        f'<div class="nasviz-table" tabindex="0" role="region" aria-label="{caption}"><table>'
+        f"<thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></div>"
     )
 
 

@@ -26,6 +26,7 @@ SHAPES = (
 BLUE, ORANGE = OKABE_ITO[0], OKABE_ITO[5]
 GREY, INK, GRID = "#767676", "#222222", "#E3E3E3"
 SCALE = "Cividis"  # for numbers: even in lightness, safe for colour-blind readers; both libraries have it
+GL_FROM = 3000  # points; above it plotly draws with WebGL, below it in SVG, which stays sharp and needs no GPU
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
 RC = {
@@ -125,9 +126,9 @@ def plotly_template() -> Any:
     )
 
 
-# No button that sends data to a web service, no logo; the chart follows the width of the page.
+# For pages without a kernel; js/chart.js has the same for those with one.
 PLOTLY_CONFIG = {
     "displaylogo": False,
-    "modeBarButtonsToRemove": ["sendDataToCloud", "sendChartToCloud", "toImage"],
+    "modeBarButtonsToRemove": ["sendDataToCloud", "sendChartToCloud"],
     "responsive": True,
 }

@@ -1,9 +1,12 @@
 """Data that the views are tested on: three well separated clusters of networks in two families."""
 
+import base64
+import json
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 N = 60
@@ -49,7 +52,7 @@ def read_table():
     def read(text: str) -> tuple[list[str], list[list[str]], str]:
         root = ElementTree.fromstring(text.replace("<wbr>", ""))
         rows = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
-        return rows[0], rows[1:], root.find(".//caption").text
+        return rows[0], rows[1:], root.find("p").text
 
     return read
 
@@ -77,3 +80,18 @@ def overlaps():
         return found
 
     return find
+
+
+def plain(value):
+    """plotly's JSON with its binary arrays as lists."""
+    if isinstance(value, dict):
+        if set(value) == {"dtype", "bdata"}:
+            return np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"]).tolist()
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.fixture
+def shown():
+    """The plotly figure that a view's chart shows, read back from what the browser gets."""
+    return lambda view: go.Figure(plain(json.loads(view.chart.figure)))

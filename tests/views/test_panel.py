@@ -2,13 +2,15 @@
 
 import base64
 import logging
+from pathlib import Path
 
-import ipywidgets as widgets
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io as pio
 import pytest
 
-from nasviz.views.export import MIME, Picture
+from nasviz.views import chart
+from nasviz.views.export import Picture
 from nasviz.views.panel import Panel, guard
 from nasviz.views.state import RankingState
 
@@ -19,17 +21,16 @@ class Toy(Panel):
     title = "nasviz toy"
 
     def __init__(self, state=None):
-        super().__init__(state or RankingState(), [go.Scatter()], {})
-        self._controls.children = [self.choice("k", "Top", [1, 2, 10]), self.toolbar]
+        super().__init__(state or RankingState())
+        self._controls.children = [self.choice("k", "Top", [1, 2, 10])]
         self.state.observe(self._on_k, "k")
-        self.refresh()
+        self.redraw()
 
     @guard
     def _on_k(self, change):
         if change["new"] == 2:
             raise ValueError("k is 2, which\nthis view refuses; use 1.")
-        self.chart.data[0].update(x=list(range(change["new"])), y=list(range(change["new"])))
-        self.refresh()
+        self.redraw()
 
     @guard
     def crash(self):
@@ -38,6 +39,9 @@ class Toy(Panel):
     @guard
     def nested(self):
         self.crash()
+
+    def figure(self):
+        return go.Figure(go.Scatter(x=list(range(self.state.k))))
 
     def static(self):
         figure = Picture(figsize=(2, 2))
@@ -98,35 +102,46 @@ def test_a_state_that_the_view_does_not_have_is_refused():
 
 def test_a_new_page_opens_on_the_present_chart(toy):
     toy.state.k = 1
-    stored = toy.chart.get_state()
-    assert stored["_widget_data"][0]["x"] == [0]
-    # and the next change is not lost either
-    toy.state.k = 10
-    assert toy.chart.get_state()["_widget_data"][0]["x"] == list(range(10))
+    assert pio.from_json(toy.chart.get_state()["figure"]).data[0].x == (0,)
 
 
 def test_the_static_picture_takes_the_place_of_the_chart(toy):
-    assert toy._chart_box.children == (toy.chart,)
+    assert toy.chart.picture == ""
     toy.state.picture = True
-    (shown,) = toy._chart_box.children
-    assert isinstance(shown, widgets.HTML)
-    assert 'alt="A toy &lt;10&gt;."' in shown.value
+    assert base64.b64decode(toy.chart.picture).startswith(b"\x89PNG")
     toy.state.picture = False
-    assert toy._chart_box.children == (toy.chart,)
+    assert toy.chart.picture == ""
 
 
-def test_the_save_buttons_send_files(toy, monkeypatch):
-    sent = []
-    monkeypatch.setattr(toy.toolbar, "send", lambda content, buffers: sent.append((content, buffers[0])))
-    for format in MIME:
-        toy.toolbar._handle_custom_msg({"save": format}, [])
+@pytest.fixture
+def sent(toy, monkeypatch):
+    messages = []
+    monkeypatch.setattr(toy.chart, "send", lambda content, buffers: messages.append((content, buffers[0])))
+    return messages
+
+
+def test_the_save_buttons_send_files(toy, sent):
+    assert toy.chart.formats == ["png", "svg", "csv", "html"]
+    for format in toy.chart.formats:
+        toy.chart._handle_custom_msg({"kind": "save", "format": format}, [])
     names = [content["name"] for content, _ in sent]
     assert names == ["nasviz-toy.png", "nasviz-toy.svg", "nasviz-toy.csv", "nasviz-toy.html"]
     assert sent[0][1].startswith(b"\x89PNG")
-    assert sent[2][1] == b"k\n10\n"
-    toy.toolbar._handle_custom_msg({"save": "exe"}, [])
-    assert len(sent) == 4
+    assert sent[2] == ({"kind": "file", "name": "nasviz-toy.csv", "type": "text/csv"}, b"k\n10\n")
+
+
+def test_a_file_that_cannot_be_made_is_said_in_the_panel(toy, sent):
+    toy.chart._handle_custom_msg({"kind": "save", "format": "exe"}, [])
+    assert sent == []
     assert "'exe'" in toy.error
+
+
+def test_plotly_js_comes_from_python(toy, sent):
+    toy.chart._handle_custom_msg({"kind": "plotly"}, [])
+    content, code = sent[0]
+    assert content == {"kind": "plotly"}
+    assert b"plotly.js v" in code[:100]
+    assert b"window.Plotly = Plotly" in code  # where chart.js looks for it
 
 
 def test_a_stored_notebook_keeps_a_picture(toy):
@@ -137,10 +152,11 @@ def test_a_stored_notebook_keeps_a_picture(toy):
 
 def test_the_chart_is_described_for_screen_readers(toy):
     toy.state.k = 1
-    assert toy.toolbar.description == "A toy <1>."
+    assert toy.chart.description == "A toy <1>."
 
 
-def test_no_button_sends_data_away(toy):
-    config = toy.chart.get_state()["_config"]
-    assert {"sendDataToCloud", "sendChartToCloud"} <= set(config["modeBarButtonsToRemove"])
-    assert config["displaylogo"] is False
+def test_no_button_sends_data_away(toy, tmp_path):
+    script = (Path(chart.__file__).parent / "js" / "chart.js").read_text(encoding="utf-8")
+    page = toy.save(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '"sendDataToCloud", "sendChartToCloud"]' in script
+    assert '"modeBarButtonsToRemove": ["sendDataToCloud", "sendChartToCloud"]' in page

@@ -23,14 +23,14 @@ def test_rank():
     assert rank(np.array([0.2, 0.9, 0.5, 0.9])).tolist() == [4, 1, 3, 1]
 
 
-def test_first_paint(view, scores, table):
-    diagonal, networks, best = view.chart.data[:3]
+def test_first_paint(view, scores, table, shown):
+    diagonal, networks, best = shown(view).data[:3]
     assert len(networks.x) + len(best.x) == N
     order = np.argsort(-scores["score"], kind="stable")[:10]
     np.testing.assert_allclose(best.x, 100 * table["accuracy"][order])
     np.testing.assert_allclose(best.y, 100 * scores["score"][order])
     assert diagonal.x == diagonal.y
-    layout = view.chart.layout
+    layout = shown(view).layout
     assert layout.xaxis.title.text == layout.xaxis2.title.text == "true accuracy (%)"
     assert layout.yaxis.title.text == "accuracy predicted by score (%)"
     assert layout.yaxis2.matches == "y"
@@ -41,7 +41,7 @@ def test_first_paint(view, scores, table):
     assert table["arch"][0].replace("|", "") in "".join(networks.customdata).replace("|", "")
 
 
-def test_the_top_table_is_that_of_sorting(view, scores, table, read_table):
+def test_the_top_table_is_that_of_sorting(view, scores, table, read_table, shown):
     top = view.top["zero-shot"]
     by_score = scores["score"].sort_values(ascending=False).index[:10]
     assert list(top["arch"]) == list(table["arch"][by_score])
@@ -55,7 +55,7 @@ def test_the_top_table_is_that_of_sorting(view, scores, table, read_table):
     assert caption == "zero-shot: top 10 by score"
     view.state.k = 50
     assert len(read_table(view._top_boxes[1].value)[1]) == 50
-    assert len(view.chart.data[2].x) == 50
+    assert len(shown(view).data[2].x) == 50
 
 
 def test_the_measures_agree_with_scipy(view, scores, table, read_table):
@@ -74,9 +74,9 @@ def test_the_measures_agree_with_scipy(view, scores, table, read_table):
     assert rows[2][6] == "–"
 
 
-def test_one_family(view, table):
+def test_one_family(view, table, shown):
     view.state.family = "nb101"
-    assert len(view.chart.data[1].x) + len(view.chart.data[2].x) == 25
+    assert len(shown(view).data[1].x) + len(shown(view).data[2].x) == 25
     assert set(view.top["zero-shot"]["family"]) == {"nb101"}
     assert view.top["zero-shot"]["true rank"].max() <= 25
     assert "25 of 60 networks shown (nb101)" in view._status.value
@@ -85,34 +85,34 @@ def test_one_family(view, table):
     assert len(view.export_table()) == N
 
 
-def test_ranks_against_ranks(view, table, scores):
+def test_ranks_against_ranks(view, table, scores, shown):
     view.state.ranks = True
-    layout = view.chart.layout
+    layout = shown(view).layout
     assert layout.xaxis.title.text == "true rank (1 = best)"
     assert layout.xaxis.autorange == layout.yaxis2.autorange == "reversed"
-    x = np.concatenate([view.chart.data[1].x, view.chart.data[2].x])
+    x = np.concatenate([shown(view).data[1].x, shown(view).data[2].x])
     assert sorted(x) == list(range(1, N + 1))
     view.state.ranks = False
-    assert view.chart.layout.xaxis.autorange is True
+    assert shown(view).layout.xaxis.autorange is True
 
 
-def test_a_score_that_is_no_accuracy_has_no_diagonal_and_no_percent(view, read_table):
+def test_a_score_that_is_no_accuracy_has_no_diagonal_and_no_percent(view, read_table, shown):
     view.state.column = "FLOPs"
-    assert not view.chart.data[0].visible
-    assert view.chart.layout.yaxis.title.text == "score: FLOPs"
+    assert [trace.name for trace in shown(view).data[:2]] == ["networks", "predicted top 10"]
+    assert shown(view).layout.yaxis.title.text == "score: FLOPs"
     assert read_table(view._top_boxes[0].value)[1][0][3].endswith(" M")
     view.state.column = "score"
-    assert view.chart.data[0].visible
+    assert shown(view).data[0].name == "predicted = true"
 
 
-def test_a_score_that_only_orders_is_drawn_by_its_predicted_accuracy(scores, table):
+def test_a_score_that_only_orders_is_drawn_by_its_predicted_accuracy(scores, table, shown):
     predicted = scores["score"]
     relative = (predicted - predicted.mean()) / predicted.std()
     frame = pd.DataFrame({"score": -relative, "accuracy": predicted, "membership_0": 0.5, "novelty": 1.0})
     view = Ranking(frame, table["accuracy"])
-    assert view.chart.layout.yaxis.title.text == "accuracy predicted by score (%)"
+    assert shown(view).layout.yaxis.title.text == "accuracy predicted by score (%)"
     worst = np.argsort(predicted, kind="stable")[:10]  # the score orders, here the other way round
-    np.testing.assert_allclose(view.chart.data[2].y, 100 * predicted[worst])
+    np.testing.assert_allclose(shown(view).data[2].y, 100 * predicted[worst])
     assert list(view.metrics["column"]) == ["score", "accuracy"]
     error = (predicted - table["accuracy"]).abs().mean()
     assert view.metrics["mae"].tolist() == pytest.approx([error, error])
@@ -125,13 +125,13 @@ def test_what_is_an_accuracy_can_be_said(scores, table):
         Ranking(scores, table["accuracy"], accuracies=["k-GNN"])
 
 
-def test_on_a_phone_the_panels_stand_below_each_other(view):
-    wide = view.chart.layout
+def test_on_a_phone_the_panels_stand_below_each_other(view, shown):
+    wide = shown(view).layout
     assert wide.xaxis.domain[1] < wide.xaxis2.domain[0]
     assert tuple(wide.yaxis.domain) == tuple(wide.yaxis2.domain)
     height = wide.height
-    view.toolbar.narrow = True
-    narrow = view.chart.layout
+    view.chart.narrow = True
+    narrow = shown(view).layout
     assert narrow.yaxis2.domain[1] < narrow.yaxis.domain[0]
     assert tuple(narrow.xaxis.domain) == tuple(narrow.xaxis2.domain) == (0, 1)
     assert narrow.height > 1.5 * height
@@ -148,17 +148,19 @@ def test_a_view_opens_where_its_state_was_stored(view, scores, table):
 
 @pytest.mark.parametrize("column", ["score", "FLOPs"])
 @pytest.mark.parametrize("ranks", [False, True])
-def test_the_static_twin(view, column, ranks, overlaps):
+def test_the_static_twin(view, column, ranks, overlaps, shown):
     view.state.column, view.state.ranks = column, ranks
     figure = view.static()
     first, second = figure.axes
-    assert first.get_xlabel() == second.get_xlabel() == view.chart.layout.xaxis.title.text
-    assert first.get_ylabel() == view.chart.layout.yaxis.title.text
+    assert first.get_xlabel() == second.get_xlabel() == shown(view).layout.xaxis.title.text
+    assert first.get_ylabel() == shown(view).layout.yaxis.title.text
     assert first.get_ylim() == second.get_ylim()
     assert (first.get_ylim()[0] > first.get_ylim()[1]) == ranks
     assert overlaps(figure) == []
     drawn = np.concatenate([points.get_offsets() for points in first.collections])
-    interactive = np.concatenate([view.chart.data[1].y, view.chart.data[2].y])
+    interactive = np.concatenate(
+        [trace.y for trace in shown(view).data if trace.mode == "markers" and trace.yaxis == "y"]
+    )
     np.testing.assert_allclose(np.sort(drawn[:, 1]), np.sort(interactive))
 
 
@@ -173,10 +175,10 @@ def test_saved_files(view, table, tmp_path):
     assert "<script src" not in page
 
 
-def test_two_networks_are_enough_and_ties_have_no_correlation():
+def test_two_networks_are_enough_and_ties_have_no_correlation(shown):
     view = Ranking(pd.DataFrame({"score": [0.5, 0.5]}), [0.5, 0.7])
     assert np.isnan(view.metrics["srcc"][0])
-    assert view.chart.layout.annotations[0].text == "<b>predicted: SRCC –</b>"
+    assert shown(view).layout.annotations[0].text == "<b>predicted: SRCC –</b>"
     assert list(view.top["predicted"]["predicted rank"]) == [1, 1]
 
 
