@@ -105,3 +105,13 @@ def test_the_notebook_has_one_root_widget_and_no_outputs():
     assert len(code) == 1
     assert code[0]["outputs"] == []
     assert notebook["metadata"]["title"] == "nasviz: ranking"
+
+
+def test_the_bundled_ranking_opens(monkeypatch):
+    monkeypatch.delenv("NASVIZ_RANKING", raising=False)
+    view = ranking_dashboard()
+    metrics = view.metrics.set_index(["variant", "column"])
+    assert set(metrics.index.get_level_values("variant")) == {"zero-shot", "fine-tuned"}
+    # it ranks better than chance, and is drawn in percent although its score only orders
+    assert metrics["srcc"]["zero-shot"]["score"] > 0.3
+    assert "%" in view.figure().layout.yaxis.title.text
