@@ -74,7 +74,7 @@ def ranking_dashboard(path: str | Path | None = None):
     Returns
     -------
     Ranking
-        Open on the first family.
+        Open on the first family; each is ranked on its own.
 
     Raises
     ------
@@ -84,15 +84,12 @@ def ranking_dashboard(path: str | Path | None = None):
         If it lacks a column, or its variants have no network in common.
     """
     from nasviz.views.ranking import Ranking
-    from nasviz.views.state import RankingState
 
     path = Path(path or os.environ.get("NASVIZ_RANKING") or data_folder() / "digits_ranking.parquet")
     if not path.is_file():
         raise FileNotFoundError(f"there is no ranking at {path}; NASVIZ_RANKING must name a Parquet file, or be unset.")
     table, variants = split_variants(pd.read_parquet(path))
-    families = list(dict.fromkeys(table["family"]))
-    state = RankingState(family=families[0] if len(families) > 1 else "all")
-    return Ranking(variants, table["accuracy"], table=table, state=state)
+    return Ranking(variants, table["accuracy"], table=table, across_families=False)
 
 
 def split_variants(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:

@@ -180,7 +180,7 @@ class EmbeddingScatter(Panel):
         """The chart in a sentence."""
         return (
             f"Scatter of {len(self._x):,} networks: {self._map_name} of their embedding in {self._x.shape[1]} "
-            f"dimensions, colour: {self._coding.label}. The tables beside it hold the same data."
+            f"dimensions, colour: {self._coding.label}. Tables hold the same data."
         )
 
     @property

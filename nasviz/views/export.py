@@ -91,7 +91,7 @@ def _page(view: Exportable) -> str:
 body {{ font: 15px/1.4 {FONT}; color: {INK}; max-width: 1200px; margin: 1rem auto; padding: 0 .75rem; }}
 .table {{ overflow: auto; max-height: 70vh; }}
 th {{ text-align: left; position: sticky; top: 0; background: white; }}
-th, td {{ padding: .15rem .6rem; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .15rem .6rem; white-space: nowrap; text-align: left; font-variant-numeric: tabular-nums; }}
 </style></head><body>
 <h1>{title}</h1>
 <figure style="margin: 0" role="figure" aria-label="{text}">{chart}<figcaption>{text}</figcaption></figure>

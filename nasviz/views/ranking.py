@@ -38,6 +38,9 @@ class Ranking(Panel):
         The columns of the scores that hold predicted accuracies, which are drawn in percent and have a mean absolute
         error. Without it these are the columns with all values in [0, 1]. A ``score`` that is none of them only orders;
         if a column ``accuracy`` comes with it, as from ``model.score``, that is drawn.
+    across_families : bool
+        Whether scores of different families can be compared, so that all can be ranked together. They cannot where each
+        family was scored on its own, because ``model.score`` is relative to the networks it is given.
     state : RankingState, optional
         Where to open the view.
 
@@ -72,6 +75,7 @@ class Ranking(Panel):
         *,
         table: pd.DataFrame | None = None,
         accuracies: Sequence[str] | None = None,
+        across_families: bool = True,
         state: RankingState | None = None,
     ):
         self._variants = _checked_scores(scores, accuracy)
@@ -84,11 +88,13 @@ class Ranking(Panel):
         self._families = list(dict.fromkeys(self._table["family"])) if "family" in self._table else []
         self._metrics: dict[str, pd.DataFrame] = {}
 
-        state = RankingState() if state is None else state
+        several = len(self._families) > 1
+        if state is None:
+            state = RankingState(family=self._families[0] if several and not across_families else ALL)
         super().__init__(state)
-        families = [("all families", ALL), *((name, name) for name in self._families)]
+        families = [*([("all families", ALL)] if across_families else []), *((name, name) for name in self._families)]
         self._controls.children = [
-            *([self.choice("family", "Family", families)] if len(self._families) > 1 else []),
+            *([self.choice("family", "Family", families)] if several else []),
             self.choice("column", "Ranked by", self._columns),
             self.choice("k", "Top", sorted({10, 20, 50, state.k})),
             self.switch("ranks", "Rank against rank"),
@@ -144,7 +150,7 @@ class Ranking(Panel):
         """The charts in two sentences."""
         return (
             f"Scatter of {len(self._accuracy):,} networks of {self._family_name}: {self._axes.y} against "
-            f"{self._axes.x}. {'; '.join(self._titles)}. The tables beside hold the numbers."
+            f"{self._axes.x}. {'; '.join(self._titles)}. Tables hold the numbers."
         )
 
     @property

@@ -85,6 +85,14 @@ def test_one_family(view, table, shown):
     assert len(view.export_table()) == N
 
 
+def test_families_that_were_scored_apart_are_not_ranked_together(scores, table):
+    view = Ranking(scores, table["accuracy"], table=table, across_families=False)
+    assert view.state.family == "nb101"
+    assert view._controls.children[0].options == (("nb101", "nb101"), ("nb201", "nb201"))
+    one = table.assign(family="nb101")
+    assert len(Ranking(scores, table["accuracy"], table=one, across_families=False).export_table()) == N
+
+
 def test_ranks_against_ranks(view, table, scores, shown):
     view.state.ranks = True
     layout = shown(view).layout
