@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nasviz import __version__
-from nasviz.resources import dashboards_folder, voila_folder
+from nasviz.resources import dashboards_folder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -87,13 +87,14 @@ def dashboard(
     known = sorted(page.stem for page in folder.glob("*.ipynb"))
     if name not in known:
         fail(f"there is no dashboard {name!r}; there are: {', '.join(known)}.")
-    paths = [str(voila_folder()), os.environ.get("JUPYTER_PATH", "")]
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))  # where Voilà looks for templates
+    from nasviz.views import voila_command, voila_environment
+
+    os.environ.update(voila_environment())  # where Voilà looks for the template
 
     from voila.app import Voila
 
-    arguments = [str(folder / f"{name}.ipynb"), "--template=nasviz", "--Voila.ip=127.0.0.1", f"--port={port}"]
-    Voila.launch_instance(argv=[*arguments, *([] if browser else ["--no-browser"])])
+    _, _, _, *arguments = voila_command(folder / f"{name}.ipynb", port, browser)
+    Voila.launch_instance(argv=arguments)
 
 
 @app.command()
