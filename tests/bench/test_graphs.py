@@ -57,8 +57,8 @@ def test_graphs_per_second(tmp_path):
     table = pd.DataFrame(rows).set_index("family")
     RESULTS.write_text(
         "# What the benchmarks measured\n\n"
-        "Written by `python -m pytest -m bench tests/bench`: one thread, CPU time, paper scale, 200 random architectures "
-        "a family.\n\n"
+        "Written by `python -m pytest -m bench tests/bench`: one thread, CPU time, paper scale, 200 random "
+        "architectures a family.\n\n"
         f"```\n{table.round(1).to_string()}\n```\n",
         encoding="utf-8",
     )
