@@ -134,6 +134,7 @@ def train_one(family: str, arch: str, seed: int, recipe: Recipe) -> dict[str, An
         accuracy = train(module, recipe, seed)
     finally:
         torch.set_num_threads(threads)  # this may be the caller's own process
+        torch.set_flush_denormal(False)
     return {
         "family": family,
         "arch": arch,

@@ -26,7 +26,7 @@ FLAGS = (
 ).split()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not outlive these tests
 def browser() -> Iterator[Browser]:
     chromium = os.environ.get("NASVIZ_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
