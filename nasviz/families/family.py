@@ -14,12 +14,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the paper says of a family (GENNAPE, AAAI-23, Table 2) and where the family comes from."""
+    """What the paper says of a family (GENNAPE, AAAI-23, Table 2) and where the family comes from.
+
+    Attributes
+    ----------
+    title : str
+        Full name.
+    size : int
+        Architectures in the space; an estimate where the space is too large to count.
+    dataset : str
+        Data sets that it was trained on.
+    reference : str
+        Where it was published.
+    labelled : int, optional
+        Networks with a known accuracy that the paper used.
+    accuracy : tuple of float, optional
+        Lowest and highest of their accuracies, as fractions.
+    """
 
     title: str
     size: int
     dataset: str
     reference: str
+    labelled: int | None = None
+    accuracy: tuple[float, float] | None = None
 
 
 class Family(ABC):
@@ -83,10 +101,21 @@ class Family(ABC):
         return self.scales[scale]
 
     def __repr__(self) -> str:
-        return f"<Family {self.name}: {self.facts.title}, {self.facts.size:,} architectures>"
+        size = f"{self.facts.size:,}" if self.facts.size < 1e9 else f"{self.facts.size:.2g}"
+        return f"<Family {self.name}: {self.facts.title}, {size} architectures>"
 
 
-_BUNDLED = {"nb101": "nasviz.families.nb101", "nb201": "nasviz.families.nb201"}
+_BUNDLED = {
+    "nb101": "nasviz.families.nb101",
+    "nb201": "nasviz.families.nb201",
+    "nb301": "nasviz.families.nb301",
+    "proxyless": "nasviz.families.proxyless",
+    "ofa_mbv3": "nasviz.families.ofa_mbv3",
+    "ofa_resnet": "nasviz.families.ofa_resnet",
+    "hiaml": "nasviz.families.hiaml",
+    "inception": "nasviz.families.inception",
+    "two_path": "nasviz.families.two_path",
+}
 _registered: dict[str, Family] = {}
 
 

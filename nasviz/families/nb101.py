@@ -98,7 +98,9 @@ class NB101(Family):
     """
 
     name = "nb101"
-    facts = Facts("NAS-Bench-101", 423_624, "CIFAR-10", "Ying et al., NAS-Bench-101, ICML 2019")
+    facts = Facts(
+        "NAS-Bench-101", 423_624, "CIFAR-10", "Ying et al., NAS-Bench-101, ICML 2019", 50_000, (0.1000, 0.9409)
+    )
     scales = {
         "paper": {"shape": (1, 3, 32, 32), "width": 128, "cells": 3, "classes": 10, "momentum": 0.003},
         "digits": {"shape": (1, 1, 8, 8), "width": 8, "cells": 1, "classes": 10, "momentum": 0.1},

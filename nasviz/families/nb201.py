@@ -32,6 +32,8 @@ class NB201(Family):
         15_625,
         "CIFAR-10, CIFAR-100, ImageNet16-120",
         "Dong & Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021",
+        4_096,
+        (0.4625, 0.9337),
     )
     scales = {
         "paper": {"shape": (1, 3, 32, 32), "width": 16, "cells": 5, "classes": 10},

@@ -1,0 +1,141 @@
+"""What holds for every family, and that a user's own family is one file."""
+
+import importlib.util
+import sys
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import nasviz as nv
+from nasviz.families.family import Family
+from nasviz.graph.cost import total_macs
+
+NAMES = ["nb101", "nb201", "nb301", "proxyless", "ofa_mbv3", "ofa_resnet", "hiaml", "inception", "two_path"]
+
+
+@pytest.fixture(params=NAMES)
+def family(request) -> Family:
+    return nv.families.get(request.param)
+
+
+def test_the_nine_families_are_known():
+    assert set(NAMES) <= set(nv.families.names())
+
+
+def test_200_random_networks_have_the_parameters_and_macs_of_their_module(family):
+    """The graph against the module that runs, counted by torch."""
+    for arch in family.sample(200, seed=7):
+        graph, module = family.graph(arch, "digits"), family.build(arch, "digits").eval()
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            module(torch.zeros(graph.nodes[0].out_shape))
+        assert counter.get_total_flops() == 2 * total_macs(graph)
+        assert sum(p.numel() for p in module.parameters()) == graph.params
+
+
+def test_the_graph_is_the_trace_of_its_module(family):
+    """Node by node and edge by edge."""
+    for arch in family.sample(5, seed=8):
+        with torch.device("meta"):
+            module = family.build(arch, "digits")
+        graph = family.graph(arch, "digits")
+        assert nv.trace(module, torch.zeros(graph.nodes[0].out_shape, device="meta")) == graph
+
+
+def test_samples_read_back_and_are_different_and_reproducible(family):
+    archs = family.sample(60, seed=1)
+    texts = [family.format(arch) for arch in archs]
+    assert len(set(texts)) == len(set(archs)) == 60
+    assert [family.parse(text) for text in texts] == archs == family.sample(60, seed=1)
+    assert archs != family.sample(60, seed=2)
+    assert family.sample(0, seed=1) == []
+
+
+def test_the_facts_are_those_of_table_2(family):
+    facts = family.facts
+    assert facts.size > facts.labelled > 0 or family.name == "nb201"
+    low, high = facts.accuracy
+    assert 0 < low < high < 1
+    assert facts.title and facts.dataset and facts.reference
+
+
+@pytest.mark.parametrize("wrong", ["", "nonsense", "1", "|", ";;", "\x00", None, 7, [], "9" * 5000, "Genotype(" * 200])
+def test_what_is_no_architecture_is_refused_in_a_sentence(family, wrong):
+    with pytest.raises(ValueError, match=r"\S \S") as caught:
+        family.parse(wrong)
+    assert len(str(caught.value)) < 6000 and "\n" not in str(caught.value)
+
+
+def test_an_unknown_scale_is_refused(family):
+    with pytest.raises(ValueError, match="has the scales 'paper'"):
+        family.graph(family.sample(1, seed=0)[0], "huge")
+
+
+OWN = '''
+"""Plain chains of 3×3 convolutions; the architecture is the tuple of their widths."""
+
+import itertools
+
+import numpy as np
+
+from nasviz.families.family import Facts, Family, register
+from nasviz.graph.builder import GraphBuilder
+
+WIDTHS = (4, 8, 16)
+
+
+class Chains(Family):
+    name = "chains"
+    facts = Facts("Chains of three convolutions", 27, "digits", "this file")
+    scales = {"paper": {"shape": (1, 1, 8, 8), "classes": 10}, "digits": {"shape": (1, 1, 8, 8), "classes": 10}}
+
+    def sample(self, n, seed=0):
+        space = list(itertools.product(WIDTHS, repeat=3))
+        return [space[i] for i in np.random.default_rng(seed).choice(len(space), n, replace=False)]
+
+    def parse(self, text):
+        widths = tuple(map(int, text.split("-")))
+        if len(widths) != 3 or not set(widths) <= set(WIDTHS):
+            raise ValueError(f"{text!r} is no chain; it reads '4-8-16'.")
+        return widths
+
+    def format(self, arch):
+        return "-".join(map(str, arch))
+
+    def graph(self, arch, scale="paper"):
+        skeleton = self.skeleton(scale)
+        g = GraphBuilder(self.format(arch))
+        x = g.input(skeleton["shape"])
+        for number, width in enumerate(arch):
+            with g.scope(f"block{number}"):
+                x = g.relu(g.batch_norm(g.conv(x, width, 3, name="conv"), name="bn"), name="relu")
+        return g.graph(g.linear(g.mean(x, name="pool"), skeleton["classes"], name="head"))
+
+
+register(Chains())
+'''
+
+
+def test_a_user_adds_a_family_in_one_file_of_their_own(tmp_path, monkeypatch):
+    """Without touching the package: it samples, builds, trains, makes a benchmark and caches its graphs."""
+    from nasviz.benchmarks.label import Recipe, label
+    from nasviz.families import family as register_module
+
+    monkeypatch.setattr(register_module, "_registered", dict(register_module._registered))
+    path = tmp_path / "chains.py"
+    path.write_text(OWN, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("chains", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "chains", module)
+    spec.loader.exec_module(module)
+
+    chains = nv.families.get("chains")
+    assert "chains" in nv.families.names()
+    arch = chains.parse("4-8-16")
+    # 3x3 convolutions, two numbers a channel for the norms, the classifier
+    assert chains.graph(arch).params == 9 * (4 + 4 * 8 + 8 * 16) + 2 * 28 + 16 * 10 + 10
+    assert chains.build(arch)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+    runs = label("chains", ["4-8-16", "4-4-4"], tmp_path / "log", seeds=[0], recipe=Recipe(epochs=1), jobs=1)
+    bench = nv.benchmarks.from_table(runs.drop(columns="family"), "chains", scale="digits")
+    assert [graph.params for graph in bench.graphs()] == [chains.graph(chains.parse(a)).params for a in runs.arch]
