@@ -7,15 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nasviz import benchmarks, families, graph, predict, views
+    from nasviz import benchmarks, cycles, families, graph, measure, predict, views
     from nasviz.graph.cost import cost
+    from nasviz.graph.onnx import from_onnx
     from nasviz.graph.trace import trace
 
 __version__ = "0.1.0"
-__all__ = ["benchmarks", "cost", "families", "graph", "predict", "trace", "views"]
+__all__ = ["benchmarks", "cost", "cycles", "families", "from_onnx", "graph", "measure", "predict", "trace", "views"]
 
 # The functions name their module, not their room: graph/ has a *module* trace, too, which the room's attribute may be.
-_FUNCTIONS = {"cost": "nasviz.graph.cost", "trace": "nasviz.graph.trace"}
+_FUNCTIONS = {"cost": "nasviz.graph.cost", "from_onnx": "nasviz.graph.onnx", "trace": "nasviz.graph.trace"}
 
 
 def __getattr__(name: str):

@@ -124,7 +124,8 @@ class GraphModule(nn.Module):
     Parameters
     ----------
     graph : ComputeGraph
-        Its operators must be among `MODULES`, and every node but the inputs needs a layer name of its own.
+        Its operators must be among `MODULES`, and every node with weights needs a layer name of its own. One without
+        weights whose name is missing or taken, such as a sum or a ReLU that runs twice, is called by its operator.
 
     Raises
     ------
@@ -145,9 +146,18 @@ class GraphModule(nn.Module):
             if node.op not in MODULES:
                 raise ValueError(f"{node.layer}: cannot build the operator '{node.op}'; known: {', '.join(MODULES)}.")
             module = MODULES[node.op](node)
-            self._place(node.layer, module)
+            self._place(node.layer if module.state_dict() else self._free_name(node), module)
             done = {i for i in sources[index] if last_use[i] == index and i not in self.outputs}
             self._steps.append((module, index, sources[index], list(done)))
+
+    def _free_name(self, node: Node) -> str:
+        taken = {name for name, _ in self.named_modules()}
+        name = node.layer
+        if name in taken:  # "" is, too: it is this module
+            name = f"{node.layer}.{node.op.value}".lstrip(".")
+        while name in taken:
+            name += "_"
+        return name
 
     def _place(self, layer: str, module: nn.Module) -> None:
         parent: nn.Module = self

@@ -119,22 +119,34 @@ class GraphBuilder:
         return self._pool(Op.MAX_POOL, x, kernel, stride, padding, (("dilation", (1, 1)),), name)
 
     def avg_pool(
-        self, x: int, kernel: Pair, *, stride: Pair, padding: Pair = 0, count_padding: bool = False, name: str
+        self,
+        x: int,
+        kernel: Pair,
+        *,
+        stride: Pair,
+        padding: Pair = 0,
+        count_padding: bool = False,
+        ceil_mode: bool = False,
+        name: str,
     ) -> int:
         """Average pooling; `count_padding` says whether padded zeros enter the mean."""
-        return self._pool(Op.AVG_POOL, x, kernel, stride, padding, (("count_padding", count_padding),), name)
+        attrs = (("count_padding", count_padding),)
+        return self._pool(Op.AVG_POOL, x, kernel, stride, padding, attrs, name, ceil_mode)
 
-    def _pool(self, op, x, kernel, stride, padding, attrs, name) -> int:
+    def _pool(self, op, x, kernel, stride, padding, attrs, name, ceil_mode=False) -> int:
         kernel, stride, padding = _pair(kernel), _pair(stride), _pair(padding)
         batch, depth, *size = self.shape(x)
-        size = [(s + 2 * p - k) // t + 1 for s, k, t, p in zip(size, kernel, stride, padding, strict=True)]
-        attrs = tuple(sorted((*attrs, ("ceil_mode", False), ("padding", padding))))
+        size = [
+            (s + 2 * p - k + (t - 1 if ceil_mode else 0)) // t + 1
+            for s, k, t, p in zip(size, kernel, stride, padding, strict=True)
+        ]
+        attrs = tuple(sorted((*attrs, ("ceil_mode", ceil_mode), ("padding", padding))))
         return self._add(op, name, (x,), (batch, depth, *size), kernel, stride, attrs=attrs)
 
-    def mean(self, x: int, dims: Sequence[int] = (2, 3), *, name: str) -> int:
-        """Mean over `dims`, which vanish: with the default, global average pooling to (N, C)."""
-        shape = tuple(s for d, s in enumerate(self.shape(x)) if d not in dims)
-        return self._add(Op.MEAN, name, (x,), shape, attrs=(("dim", tuple(dims)), ("keepdim", False)))
+    def mean(self, x: int, dims: Sequence[int] = (2, 3), *, keepdim: bool = False, name: str) -> int:
+        """Mean over `dims`, which vanish unless `keepdim`: with the default, global average pooling to (N, C)."""
+        shape = tuple(1 if d in dims else s for d, s in enumerate(self.shape(x)) if keepdim or d not in dims)
+        return self._add(Op.MEAN, name, (x,), shape, attrs=(("dim", tuple(dims)), ("keepdim", keepdim)))
 
     def linear(self, x: int, features: int, *, bias: bool = True, name: str) -> int:
         """Fully connected layer on the last dimension."""

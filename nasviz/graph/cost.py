@@ -133,7 +133,7 @@ class Convention:
     describe : str
         What it counts, for the axis of a chart.
     flops : callable
-        (node, source) → FLOPs, where `source` is the first predecessor (None for inputs).
+        (node, source) → FLOPs, where `source` is what `sources` gives (None for inputs).
     """
 
     describe: str
@@ -195,6 +195,16 @@ def other(node: Node) -> int:
 def is_counted(node: Node) -> bool:
     """Whether the cost of this operator is known (be it zero)."""
     return node.op in OTHER and not (node.op is Op.EINSUM and node.get("macs") is None)
+
+
+def sources(graph: ComputeGraph) -> list[Node | None]:
+    """The first predecessor of each node, norms and activations skipped, which usually stand behind a convolution."""
+    found: list[Node | None] = [None] * len(graph)
+    for source, target in graph.edges.tolist():  # sorted by target, so what a source reads is known
+        if found[target] is None:
+            node = graph.nodes[source]
+            found[target] = (found[source] or node) if node.op in NORMS | ACTIVATIONS else node
+    return found
 
 
 def total_macs(graph: ComputeGraph) -> int:
@@ -271,15 +281,13 @@ def cost(graph: ComputeGraph, convention: str = "standard") -> CostTable:
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"convention={convention!r}: known conventions are {', '.join(CONVENTIONS)}.")
-    flops, first = CONVENTIONS[convention].flops, {}
-    for source, target in graph.edges.tolist():
-        first.setdefault(target, graph.nodes[source])
+    flops = CONVENTIONS[convention].flops
     rows = [
         (
-            node.layer, node.op.value, node.out_shape, macs(node), other(node), flops(node, first.get(index)),
+            node.layer, node.op.value, node.out_shape, macs(node), other(node), flops(node, source),
             node.params, node.size_bytes, prod(node.out_shape) if macs(node) else 0, is_counted(node),
         )
-        for index, node in enumerate(graph.nodes)
+        for node, source in zip(graph.nodes, sources(graph), strict=True)
     ]  # fmt: skip
     if graph.unused_params:
         rows.append(("(never used)", "", (), 0, 0, 0, graph.unused_params, graph.unused_bytes, 0, True))

@@ -5,12 +5,13 @@ and is reported as not counted; nothing is dropped in silence.
 """
 
 from collections.abc import Callable
-from math import isqrt, prod
+from math import isqrt
 from typing import Any
 
 import torch
 
 from nasviz.graph.calls import Call
+from nasviz.graph.contraction import einsum_macs
 from nasviz.graph.ops import Op
 
 Facts = dict[str, Any]
@@ -22,6 +23,11 @@ def rule(call: Call) -> tuple[Op, Facts]:
     if op is Op.HARD_TANH and (call.get(1, "min_val", -1), call.get(2, "max_val", 1)) == (0, 6):
         op = Op.RELU6  # which nn.ReLU6 is, by this very call
     return op, facts(call)
+
+
+def operator(name: str) -> Op:
+    """The operator of the torch function `name`."""
+    return _RULES.get(name, (Op.UNKNOWN, None))[0]
 
 
 def _none(call: Call) -> Facts:
@@ -80,32 +86,12 @@ def _added_matmul(call: Call) -> Facts:
 
 
 def _einsum(call: Call) -> Facts:
-    """MACs of the contraction, pair by pair from the left, as torch does without an optimiser of the order."""
     equation, *operands = call.args
     if len(operands) == 1 and isinstance(operands[0], tuple | list):
         operands = list(operands[0])
     if not isinstance(equation, str):
         return {"function": "einsum with index lists"}
-    equation = equation.replace(" ", "")
-    inputs, _, output = equation.partition("->")
-    terms = inputs.split(",")
-    sizes: dict[str, int] = {}
-    named = []
-    for term, operand in zip(terms, operands, strict=True):
-        batch = operand.dim() - len(term.replace("...", ""))
-        letters = term.replace("...", "".join(chr(0x3B1 + i) for i in range(batch)))
-        sizes.update({c: max(n, sizes.get(c, 1)) for c, n in zip(letters, operand.shape, strict=True)})
-        named.append(set(letters))
-    if "->" in equation:
-        kept = set(output.replace("...", "")) | {c for c in sizes if ord(c) >= 0x3B1}
-    else:
-        kept = {c for c in sizes if inputs.count(c) <= 1}
-    macs, left = 0, named[0]
-    for position, right in enumerate(named[1:], start=1):
-        later = kept.union(*named[position + 1 :])
-        macs += prod(sizes[c] for c in left | right)
-        left = (left | right) & later
-    return {"equation": equation, "macs": macs}
+    return {"equation": equation.replace(" ", ""), "macs": einsum_macs(equation, [x.shape for x in operands])}
 
 
 def _tensordot(call: Call) -> Facts:

@@ -5,8 +5,8 @@ its schema, and of each graph only which nodes it has and how they are joined.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,15 +34,7 @@ def write_graphs(path: str | Path, graphs: Sequence[ComputeGraph]) -> Path:
     Path
         `path`.
     """
-    import pyarrow as pa
-
-    table = pack(graphs)
-
-    def writer(beside: Path) -> None:
-        with pa.OSFile(str(beside), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
-            file.write_table(table)
-
-    return write_atomically(path, writer)
+    return write_table(path, pack(graphs))
 
 
 def read_graphs(path: str | Path) -> list[ComputeGraph]:
@@ -63,11 +55,28 @@ def read_graphs(path: str | Path) -> list[ComputeGraph]:
     if not path.is_file():
         raise FileNotFoundError(f"path={str(path)!r}: there is no such file; write_graphs makes one.")
     try:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
-        return unpack(table)
+        return unpack(map_table(path))
     except (pa.ArrowException, OSError, TypeError, ValueError) as error:
         raise ValueError(f"path={str(path)!r} is no readable file of graphs ({error}); write it again.") from error
+
+
+def write_table(path: str | Path, table: "pyarrow.Table") -> Path:
+    """Write an Arrow table to one IPC file, in place of what `path` held before; `map_table` reads it."""
+    import pyarrow as pa
+
+    def writer(beside: Path) -> None:
+        with pa.OSFile(str(beside), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+            file.write_table(table)
+
+    return write_atomically(path, writer)
+
+
+def map_table(path: str | Path) -> "pyarrow.Table":
+    """The table in an Arrow IPC file, mapped into memory; Arrow's own errors if there is none."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
 
 
 def pack(graphs: Sequence[ComputeGraph]) -> "pyarrow.Table":
@@ -112,28 +121,59 @@ def unpack(table: "pyarrow.Table") -> list[ComputeGraph]:
     ValueError
         If the table is none of ours, is damaged, or was made by a newer version.
     """
-    import pyarrow as pa
+    return list(StoredGraphs(table))
 
-    metadata = table.schema.metadata or {}
-    if not {b"nasviz.graphs", b"nasviz.nodes"} <= metadata.keys() or not table.schema.equals(_schema()):
-        raise ValueError("it holds something else")
-    version = metadata[b"nasviz.graphs"].decode(errors="replace")
-    if version != str(FORMAT_VERSION):
-        raise ValueError(f"it has format version {version}, and this nasviz reads {FORMAT_VERSION}")
-    node_table = pa.ipc.open_stream(metadata[b"nasviz.nodes"]).read_all()
-    node_table.validate(full=True)
-    table.validate(full=True)
-    if any(column.null_count for column in table.columns):
-        raise ValueError("it has gaps")
-    nodes = np.array(nodes_from_arrow(node_table), dtype=object)
-    rows = _rows(table["nodes"])
-    if any(len(row) and not 0 <= row.min() <= row.max() < len(nodes) for row in rows):
-        raise ValueError(f"a graph names nodes outside of the table of {len(nodes)} nodes")
-    others = (table[name].to_pylist() for name in ("outputs", "name", "unused_params", "unused_bytes"))
-    return [
-        ComputeGraph(nodes[row].tolist(), edges, *rest)
-        for row, edges, *rest in zip(rows, _rows(table["edges"]), *others, strict=True)
-    ]
+
+class StoredGraphs(Sequence[ComputeGraph]):
+    """The graphs that `pack` put into a table, each made when it is asked for; equal nodes are one object.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        May lie in a file that is mapped into memory; edges are views of it.
+
+    Raises
+    ------
+    ValueError
+        If the table is none of ours, is damaged, or was made by a newer version. A graph that is no graph is told when
+        it is asked for.
+    """
+
+    def __init__(self, table: "pyarrow.Table"):
+        import pyarrow as pa
+
+        metadata = table.schema.metadata or {}
+        if not {b"nasviz.graphs", b"nasviz.nodes"} <= metadata.keys() or not table.schema.equals(_schema()):
+            raise ValueError("it holds something else")
+        version = metadata[b"nasviz.graphs"].decode(errors="replace")
+        if version != str(FORMAT_VERSION):
+            raise ValueError(f"it has format version {version}, and this nasviz reads {FORMAT_VERSION}")
+        node_table = pa.ipc.open_stream(metadata[b"nasviz.nodes"]).read_all()
+        node_table.validate(full=True)
+        table.validate(full=True)  # of lists of numbers, this looks at the offsets only
+        if any(column.null_count for column in table.columns):
+            raise ValueError("it has gaps")
+        self._nodes = np.array(nodes_from_arrow(node_table), dtype=object)
+        self._table = table if table["name"].num_chunks == 1 else table.combine_chunks()
+        self._lists = {name: _list_column(self._table[name]) for name in ("nodes", "edges", "outputs")}
+        self._counts = [self._table[name].to_numpy() for name in ("unused_params", "unused_bytes")]
+        self._rows = np.arange(len(table))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index):
+        if not isinstance(index, int | np.integer):  # a slice, or an array of positions
+            part = copy(self)
+            part._rows = self._rows[index]
+            return part
+        row = self._rows[index]
+        nodes, edges, outputs = (values[at[row] : at[row + 1]] for values, at in self._lists.values())
+        if len(nodes) and not 0 <= nodes.min() <= nodes.max() < len(self._nodes):
+            raise ValueError(f"a graph names nodes outside of the table of {len(self._nodes)} nodes")
+        params, size = (column[row] for column in self._counts)
+        name = self._table["name"][int(row)].as_py()
+        return ComputeGraph(self._nodes[nodes].tolist(), edges, outputs.tolist(), name, params, size)
 
 
 @lru_cache(maxsize=1)
@@ -157,11 +197,8 @@ def _lists(rows: Sequence[Sequence[int]]) -> "pyarrow.ListArray":
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
-def _rows(column: "pyarrow.ChunkedArray") -> list[np.ndarray]:
-    """The rows of a list<int32> column, as views."""
-    return [
-        values[start:stop]
-        for chunk in column.chunks
-        for values in [chunk.values.to_numpy()]
-        for start, stop in pairwise(chunk.offsets.to_numpy().tolist())
-    ]
+def _list_column(column: "pyarrow.ChunkedArray") -> tuple[np.ndarray, np.ndarray]:
+    """Values and offsets of a list<int32> column of at most one chunk, as views."""
+    if not column.num_chunks:
+        return np.empty(0, np.int32), np.zeros(1, np.int32)
+    return column.chunk(0).values.to_numpy(), column.chunk(0).offsets.to_numpy()

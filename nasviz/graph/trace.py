@@ -61,7 +61,7 @@ def trace(module: nn.Module, example: Example, *, name: str = "") -> ComputeGrap
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module: expected an nn.Module, got {type(module).__name__}; pass the model itself.")
-    module = _unwrapped(module)
+    module = unwrapped(module)
     name = name or type(module).__name__
     sealed = [path for path, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
     if sealed:
@@ -256,7 +256,7 @@ def _opened(module: nn.Module) -> nn.Module:
     for part in list(module.modules()):
         for name, child in part._modules.items():
             if child is not None:
-                part._modules[name] = _unwrapped(child)
+                part._modules[name] = unwrapped(child)
     return module
 
 
@@ -280,10 +280,11 @@ def _has_meta(module: nn.Module) -> bool:
     return any(p.is_meta for p in module.parameters())
 
 
-def _unwrapped(module: nn.Module) -> nn.Module:
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside of `torch.compile` and `DataParallel`."""
     module = getattr(module, "_orig_mod", module)  # torch.compile
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return _unwrapped(module.module)
+        return unwrapped(module.module)
     return module
 
 
