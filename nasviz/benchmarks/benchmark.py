@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from nasviz import families, graph
 from nasviz.families import Family, get
-from nasviz.graph import builder, graph, ops, store
+from nasviz.graph import store
 from nasviz.graph.graph import ComputeGraph
 from nasviz.resources import cache_folder
 
@@ -45,12 +46,15 @@ class Benchmark:
         the networks trained on). The bundled benchmark's card also has `families` with their reliability.
     scale : str
         Scale of the networks that were trained; a key of every family's `scales`.
+    given : sequence of ComputeGraph, optional
+        Computation graphs that came with the table, one a row; without them they are built from `arch`.
     """
 
     name: str
     table: pd.DataFrame
     card: dict[str, Any] = field(default_factory=dict, repr=False)
     scale: str = "paper"
+    given: Sequence[ComputeGraph] | None = field(default=None, repr=False)
     _graphs: list[ComputeGraph] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self):
@@ -59,6 +63,8 @@ class Benchmark:
             raise ValueError(
                 f"table lacks {', '.join(missing)}; a benchmark's table has {', '.join(COLUMNS)}: see from_table."
             )
+        if self.given is not None and len(self.given) != len(self.table):
+            raise ValueError(f"given has {len(self.given)} graphs for {len(self.table)} rows; give one a row.")
         self.table = self.table.reset_index(drop=True)
 
     def __len__(self) -> int:
@@ -73,7 +79,7 @@ class Benchmark:
         return self.table.family.unique().tolist()
 
     def of(self, family: str) -> "Benchmark":
-        """The rows of one family.
+        """The rows of one family, as a benchmark called ``name:family``.
 
         Raises
         ------
@@ -82,7 +88,11 @@ class Benchmark:
         """
         if family not in self.families:
             raise ValueError(f"family={family!r}: {self.name} has rows of {', '.join(self.families) or 'no family'}.")
-        return self.subset(self.table.family == family)
+        if self.families == [family]:
+            return self
+        part = self.subset(self.table.family == family)
+        part.name = f"{self.name}:{family}"
+        return part
 
     def subset(self, index: Sequence[int] | Sequence[bool] | np.ndarray | pd.Series | slice) -> "Benchmark":
         """Some rows, in the order of `index`: positions, a slice, or a mask with one truth value a row.
@@ -98,7 +108,11 @@ class Benchmark:
             rows = np.arange(len(self))[index]
         except IndexError as error:
             raise ValueError(f"index: {error}; give positions 0..{len(self) - 1} or one truth value a row.") from None
-        part = Benchmark(self.name, self.table.iloc[rows], self.card, self.scale)
+        given = None
+        if self.given is not None:  # stored graphs are not made before they are asked for
+            lazy = isinstance(self.given, store.StoredGraphs)
+            given = self.given[rows] if lazy else [self.given[i] for i in rows]
+        part = Benchmark(self.name, self.table.iloc[rows], self.card, self.scale, given)
         if self._graphs is not None:
             part._graphs = [self._graphs[i] for i in rows]
         return part
@@ -106,13 +120,16 @@ class Benchmark:
     def graphs(self, progress: bool = False) -> list[ComputeGraph]:
         """Computation graphs of the networks that were trained, in the table's order.
 
-        They are built once, on all cores if there are many, and kept in `nasviz.resources.cache_folder()`.
+        Those that came with the table; else they are built once, on all cores if there are many, and kept in
+        `nasviz.resources.cache_folder()`.
 
         Parameters
         ----------
         progress : bool
             Whether to show a progress bar while they are built.
         """
+        if self._graphs is None and self.given is not None:
+            self._graphs = list(self.given)
         if self._graphs is None:
             path = self._cache_file()
             if path:
@@ -144,13 +161,14 @@ class Benchmark:
 
     def _cache_file(self) -> Path | None:
         """Named after all that the graphs depend on, their code included; none for a family typed into a notebook."""
-        modules = [ops, graph, builder, store, *(sys.modules[type(get(name)).__module__] for name in self.families)]
-        sources = [getattr(module, "__file__", None) for module in modules]
-        if not all(sources):
+        own = [getattr(sys.modules[type(get(name)).__module__], "__file__", None) for name in self.families]
+        if not all(own):
             return None
+        rooms = [path for room in (graph, families) for path in Path(room.__file__).parent.glob("*.py")]
         digest = hashlib.sha256("\n".join([self.name, self.scale, *self.table.family, *self.table.arch]).encode())
+        sources = sorted({*rooms, *map(Path, own)})
         for source in sources:
-            digest.update(Path(source).read_bytes())
+            digest.update(source.read_bytes())
         return cache_folder() / "graphs" / f"{digest.hexdigest()}.arrow"
 
     def _repr_html_(self) -> str:
@@ -175,18 +193,71 @@ def _pack_graphs(family: Family, archs: Iterable[str], scale: str) -> "pyarrow.T
     return store.pack([family.graph(family.parse(arch), scale) for arch in archs])
 
 
-READERS: Mapping[str, tuple[str, str]] = {
-    "digits": ("nasviz.benchmarks.tables:read_digits", ""),
+@dataclass(frozen=True)
+class Reader:
+    """A function that reads one kind of file of a benchmark.
+
+    Attributes
+    ----------
+    address : str
+        ``module:function``; the function takes the path, then options.
+    needs : str
+        What to give as path, as the end of a sentence; empty where the benchmark is bundled.
+    endings : tuple of str
+        How the names of such files end; "/" stands for a folder.
+    """
+
+    address: str
+    needs: str = ""
+    endings: tuple[str, ...] = ()
+
+    def takes(self, path: Path) -> bool:
+        """Whether `path` looks like a file of this reader."""
+        return path.name.endswith(self.endings) or ("/" in self.endings and path.is_dir())
+
+
+READERS: Mapping[str, tuple[Reader, ...]] = {
+    "digits": (Reader("nasviz.benchmarks.tables:read_digits"),),
     "nb101": (
-        "nasviz.benchmarks.tables:read_nb101",
-        "a CSV file with the columns num_vertices, edge_bits, ops (digits, as text) and val_acc_108 (a fraction)",
+        Reader(
+            "nasviz.benchmarks.tables:read_nb101",
+            "a CSV file with the columns num_vertices, edge_bits, ops (digits, as text) and val_acc_108 (a fraction)",
+        ),
+        Reader(
+            "nasviz.benchmarks.nasbench101:read_tfrecord",
+            "the official file nasbench_only108.tfrecord or nasbench_full.tfrecord",
+            (".tfrecord",),
+        ),
     ),
     "nb201": (
-        "nasviz.benchmarks.tables:read_nb201",
-        "a CSV file with the columns arch and cifar10_test_acc_200 (in percent)",
+        Reader(
+            "nasviz.benchmarks.tables:read_nb201",
+            "a CSV file with the columns arch and cifar10_test_acc_200 (in percent)",
+        ),
+    ),
+    "nb301": (
+        Reader("nasviz.benchmarks.nasbench301:read_nb301", "the folder of results_*.json files, or one of them"),
+    ),
+    "nats": (
+        Reader(
+            "nasviz.benchmarks.natsbench:read_nats",
+            "the folder NATS-tss-v1_0-3ffb9-simple, NATS-tss-v1_0-3ffb9.pickle.pbz2 or NAS-Bench-201-v1_1-096897.pth",
+        ),
+    ),
+    "gennape": (
+        Reader(
+            "nasviz.benchmarks.gennape:read_gennape",
+            "one of GENNAPE's files: gpi_<family>_comp_graph_cache.pkl, or <family>_cifar10_labelled_cg_data.json",
+        ),
+    ),
+    "zero_cost": (
+        Reader("nasviz.benchmarks.zerocost:read_zero_cost", "NASLib's zc_nasbench101.json, or that of 201 or 301"),
     ),
 }
-"""The function that reads a benchmark, and which file it needs; the bundled one needs none."""
+"""Who reads a benchmark's files. The first reader takes every path that no other one claims."""
+
+CONVERTED = Reader("nasviz.benchmarks.convert:open_converted", "its converted .arrow file", (".arrow",))
+"""Who reads what `nasviz data convert` made of any benchmark."""
 
 
 def datasets() -> list[str]:
@@ -202,10 +273,14 @@ def load(name: str, path: str | Path | None = None, **options: Any) -> Benchmark
     name : str
         "digits", which is bundled, or a published benchmark whose file you have: see `datasets`.
     path : str or Path, optional
-        The file of a benchmark that is not bundled.
+        The file of a benchmark that is not bundled: as it was published, or converted to one ``.arrow`` file.
     **options
-        What the reader takes. "nb101": `metric="val_acc_108"`, the column to use as accuracy. "nb201":
+        What the reader takes. "nb101" from a table: `metric="val_acc_108"`, the column to use as accuracy; from the
+        official file: `epochs=108` and `metric="validation"` (see `nasbench101.read_tfrecord`). "nb201":
         `metric="cifar10_test_acc_200"`, and `none=False` to keep only the 4,096 cells without the operation `none`.
+        "nb301": `metric="val_accuracy"`, `progress=False`. "zero_cost": `space` and `dataset` (see `zerocost`).
+        "nats": `dataset="cifar10"`, `split="test"`, `epochs=200`, `none=True` (see `natsbench.read_nats`).
+        "gennape": `own_graphs=True`, the published graphs and not those of our families (see `gennape.read_gennape`).
 
     Returns
     -------
@@ -221,18 +296,22 @@ def load(name: str, path: str | Path | None = None, **options: Any) -> Benchmark
     Examples
     --------
     >>> bench = load("digits")
-    >>> bench.families
-    ['nb101', 'nb201']
+    >>> len(bench.families)
+    9
     """
     if name not in READERS:
         raise ValueError(f"name={name!r}: no such benchmark; known: {', '.join(READERS)}. from_table reads your own.")
-    address, needed = READERS[name]
-    if needed and path is None:
-        raise ValueError(f"load({name!r}) needs path=…: {needed}.")
-    module, function = address.split(":")
+    readers = (*READERS[name], CONVERTED)
+    if path is None and readers[0].needs:
+        raise ValueError(f"load({name!r}) needs path=…: {'; or '.join(reader.needs for reader in readers)}.")
+    chosen = next((reader for reader in readers if path is not None and reader.takes(Path(path))), readers[0])
+    module, function = chosen.address.split(":")
     reader = getattr(import_module(module), function)
     allowed = list(signature(reader).parameters)[1:]
     unknown = [option for option in options if option not in allowed]
     if unknown:
         raise TypeError(f"load({name!r}) has no option {unknown[0]!r}; it has {', '.join(allowed) or 'none'}.")
-    return reader(path, **options)
+    benchmark = reader(path, **options)
+    if chosen is CONVERTED and benchmark.name in set(READERS) - {name}:
+        raise ValueError(f"path={str(path)!r} holds the benchmark {benchmark.name!r}, not {name!r}; use that name.")
+    return benchmark

@@ -21,7 +21,7 @@ SCALE = "digits"
 QUANTILES = {"min": 0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1}
 
 
-def bundle(log: str | Path, folder: str | Path, name: str = "digits") -> Path:
+def bundle(log: str | Path, folder: str | Path, name: str = "digits", picture: str | None = None) -> Path:
     """Turn a log of `nasviz.benchmarks.label.label` into ``name.parquet``, ``name.json`` and ``name.md``.
 
     The log is only read. Architectures that lack a seed are left out. The same log gives the same files.
@@ -34,6 +34,8 @@ def bundle(log: str | Path, folder: str | Path, name: str = "digits") -> Path:
         Where the three files go.
     name : str
         Their name, and the benchmark's.
+    picture : str, optional
+        Name of a picture in the same folder that the readable card shows; `nasviz label` draws one.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def bundle(log: str | Path, folder: str | Path, name: str = "digits") -> Path:
     path = write_atomically(folder / f"{name}.parquet", lambda beside: table.to_parquet(beside, index=False))
     card = {
         "name": name,
-        "title": "Digits: cells trained on hard, small images",
+        "title": "Digits: networks of many families trained on hard, small images",
         "source": "trained by `nasviz label` on scikit-learn's copy of the UCI handwritten digits (not included)",
         "licence": "MIT (the images: CC BY 4.0)",
         "note": f"accuracy is the mean of {len(seeds)} trainings, on shifted and noisy test images",
@@ -76,7 +78,9 @@ def bundle(log: str | Path, folder: str | Path, name: str = "digits") -> Path:
     }
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path.with_suffix(".json"), lambda beside: beside.write_text(text, encoding="utf-8"))
-    write_atomically(path.with_suffix(".md"), lambda beside: beside.write_text(describe(card), encoding="utf-8"))
+    write_atomically(
+        path.with_suffix(".md"), lambda beside: beside.write_text(describe(card, picture), encoding="utf-8")
+    )
     return path
 
 
@@ -129,8 +133,8 @@ def _rounded(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-def describe(card: dict[str, Any]) -> str:
-    """The card of a bundled benchmark as Markdown."""
+def describe(card: dict[str, Any], picture: str | None = None) -> str:
+    """The card of a bundled benchmark as Markdown, with a picture that stands beside it."""
     recipe, families = card["recipe"], card["families"]
     lines = [
         "| family | n | accuracy 5 / 50 / 95 % | seed-to-seed sd | seed-to-seed correlation | reliability | ceiling |",
@@ -140,8 +144,11 @@ def describe(card: dict[str, Any]) -> str:
         spread = " / ".join(_shown(facts["accuracy"][key]) for key in ("q05", "median", "q95"))
         pairs = [" / ".join(map(_shown, facts[key].values())) for key in ("seed_to_seed", "reliability", "ceiling")]
         lines.append(f"| {' | '.join([family, str(facts['n']), spread, _shown(facts['seed_sd']), *pairs])} |")
+    skeletons = [f"  - {family}: {_skeleton(family)}" for family in families]
     return TEXT.format(
         **card["recipe"],
+        skeletons="\n".join(skeletons),
+        picture=f"\n![Accuracy, ceiling and MACs of each family]({picture})\n" if picture else "",
         title=card["title"],
         name=card["name"],
         source=card["source"],
@@ -157,6 +164,10 @@ def describe(card: dict[str, Any]) -> str:
         names=",".join(families),
         sha256=card["sha256"][f"{card['name']}.parquet"],
     )
+
+
+def _skeleton(family: str) -> str:
+    return ", ".join(f"{key} {value}" for key, value in get(family).skeleton(SCALE).items())
 
 
 def _shown(value: float | None) -> str:
@@ -189,12 +200,14 @@ Rows are sorted by family and then by a hash of `arch`, so that any slice of a f
 - Made hard: every image is shifted by up to {shift} pixel each way and given Gaussian noise of standard deviation
   {noise}. Training images get theirs anew in every epoch. Test images get theirs {test_draws} times, drawn once for all
   networks: {scored:,} test images.
-- Networks: the family's scale "digits" (one grey channel, 8 channels after the stem, one cell a stage).
+- Networks: the family's scale "digits". Kernels, operations and wiring are those of the full-size network; its widths,
+  strides and the number of repeated cells are smaller:
+{skeletons}
 - Training: {epochs} epochs of SGD with Nesterov momentum {momentum}, batches of {batch_size}, a learning rate
   that falls from {lr} to zero by a cosine, weight decay {weight_decay}, cross-entropy. A seed decides weights,
   order of images, shifts and noise.
-- Architectures: drawn by the family's own `sample(n, seed=0)`. For nb101 that draws small cells more often than the
-  full space has them; for nb201 it is uniform over all cells, those with `none` included.
+- Architectures: drawn by the family's own `sample(n, seed=0)`, its authors' rule. For nb101 that draws small cells more
+  often than the full space has them; for nb201 it is uniform over all cells, those with `none` included.
 - Made with {versions}.
 
 To make it again, or to go on after a stop: `nasviz label --families {names} --seeds {n} --log labels.jsonl --out data`.
@@ -203,10 +216,11 @@ To make it again, or to go on after a stop: `nasviz label --families {names} --s
 
 Correlations are Pearson's / Spearman's. Seed-to-seed is ρ, the mean over pairs of seeds. Reliability is that of the
 mean of the {n} seeds, {n}ρ / (1 + {n_less}ρ): the share of the variance that is the architecture's. The ceiling is its
-square root: no predictor, however good, can be expected to correlate better with these labels.
+square root: no predictor, however good, can be expected to correlate better with these labels. A family whose
+accuracies lie close together has a low one.
 
 {table}
-
+{picture}
 ## What it is not
 
 - The noise of training is counted above; the choice of these test images is not, since all seeds share them.

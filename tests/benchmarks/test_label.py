@@ -166,11 +166,15 @@ def test_a_family_without_small_networks_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_bundled_row_comes_out_again():
-    """The real recipe on the cheapest architecture that learns well: the stored accuracy, and far above chance."""
-    table = nv.benchmarks.load("digits").table
-    row = table[table.accuracy > 0.5].sort_values("macs").iloc[0]
+    """The real recipe on the cheapest architecture that learns well: near the stored accuracy, and far above chance.
+
+    Rounding differs between processors, and training magnifies it to about what another seed does.
+    """
+    bench = nv.benchmarks.load("digits")
+    row = bench.table[bench.table.accuracy > 0.5].sort_values("macs").iloc[0]
     found = train_one(row.family, row.arch, 1, Recipe())
-    assert found["accuracy"] == pytest.approx(row.accuracy_1, abs=0.02)
+    noise = bench.card["families"][row.family]["seed_sd"]
+    assert found["accuracy"] == pytest.approx(row.accuracy, abs=4 * noise)
     assert found["accuracy"] > 0.3 and found["seconds"] > 0
 
 
