@@ -7,26 +7,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nasviz.views.benchmark_figure import benchmark_figure
+    from nasviz.views.cycle_bars import CycleBars
     from nasviz.views.dashboard import guarded, ranking_dashboard, voila_command, voila_environment
     from nasviz.views.embedding import EmbeddingScatter
+    from nasviz.views.explorer import NetworkExplorer
+    from nasviz.views.layer_comparison import LayerComparison
+    from nasviz.views.lesson.panel import FlopsLesson
+    from nasviz.views.lesson.state import LessonState
+    from nasviz.views.pareto import Pareto
     from nasviz.views.ranking import Ranking
-    from nasviz.views.state import EmbeddingState, RankingState
+    from nasviz.views.state import CyclesState, EmbeddingState, ExplorerState, RankingState
 
 _HOMES = {
+    "CycleBars": "cycle_bars",
+    "CyclesState": "state",
     "EmbeddingScatter": "embedding",
     "EmbeddingState": "state",
+    "ExplorerState": "state",
+    "FlopsLesson": "lesson.panel",
+    "LayerComparison": "layer_comparison",
+    "LessonState": "lesson.state",
+    "NetworkExplorer": "explorer",
+    "Pareto": "pareto",
     "Ranking": "ranking",
     "RankingState": "state",
+    "benchmark_figure": "benchmark_figure",
     "guarded": "dashboard",
     "ranking_dashboard": "dashboard",
     "voila_command": "dashboard",
     "voila_environment": "dashboard",
 }
 __all__ = [
+    "CycleBars",
+    "CyclesState",
     "EmbeddingScatter",
     "EmbeddingState",
+    "ExplorerState",
+    "FlopsLesson",
+    "LayerComparison",
+    "LessonState",
+    "NetworkExplorer",
+    "Pareto",
     "Ranking",
     "RankingState",
+    "benchmark_figure",
     "guarded",
     "ranking_dashboard",
     "voila_command",

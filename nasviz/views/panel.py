@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
@@ -58,11 +59,14 @@ class Panel(widgets.VBox):
     """
 
     title = "nasviz"
+    chart_class = Chart
+    picture_trait = "picture"  # of the state: whether the static twin is shown
 
     def __init__(self, state: ViewState):
         self._guarding = False
+        self._links: dict[widgets.Widget, widgets.link] = {}
         self.state = state
-        self.chart = Chart(self._make_file, formats=list(MIME))
+        self.chart = self.chart_class(self._make_file, self._on_click, self._on_tick, formats=list(MIME))
         self._status = widgets.HTML()
         self._error = widgets.HTML()
         self._controls = widgets.Box()
@@ -73,7 +77,7 @@ class Panel(widgets.VBox):
         boxes = {self: "panel", self._controls: "controls", body: "body", self._below: "body", self._side: "side"}
         for box, name in boxes.items():
             box.add_class(f"nasviz-{name}")
-        state.observe(self._on_picture, "picture")
+        state.observe(self._on_picture, self.picture_trait)
 
     # -- what a subclass gives ----------------------------------------------------------------------------------------
 
@@ -92,6 +96,12 @@ class Panel(widgets.VBox):
     def describe(self) -> str:
         """The chart in one or two sentences."""
         raise NotImplementedError
+
+    def _on_click(self, point: str) -> None:
+        """A point was clicked that has this id in its trace. Nothing follows, unless a subclass says so."""
+
+    def _on_tick(self) -> None:
+        """The page asks whether there is something new, every ``chart.interval`` milliseconds."""
 
     # -- what a subclass gets -----------------------------------------------------------------------------------------
 
@@ -142,8 +152,28 @@ class Panel(widgets.VBox):
             style={"description_width": "initial"},
             layout={"width": "auto"},
         )
-        widgets.link((self.state, trait), (dropdown, "value"))
+        self._links[dropdown] = widgets.link((self.state, trait), (dropdown, "value"))
         return dropdown
+
+    def choices(self, trait: str, label: str, options: Sequence) -> widgets.SelectMultiple:
+        """A list bound to the state's `trait`, a list, of which several can be chosen; `options` as in `choice`."""
+        box = widgets.SelectMultiple(
+            description=label, options=options, rows=4, style={"description_width": "initial"}, layout={"width": "auto"}
+        )
+        self._links[box] = widgets.link((self.state, trait), (box, "value"), (tuple, list))
+        return box
+
+    def offer(self, box: widgets.Dropdown | widgets.SelectMultiple, options: Sequence, default: Any) -> None:
+        """Give what :meth:`choice` or :meth:`choices` made other options; the state becomes `default` if it must."""
+        if list(box.options) == list(options):
+            return
+        link, values = self._links[box], [option[1] if isinstance(option, tuple) else option for option in options]
+        (state, trait), _ = link.source, link.unlink()  # new options would change what is chosen
+        box.options = options
+        chosen = getattr(state, trait)
+        if not (set(chosen) <= set(values) and chosen if isinstance(chosen, list) else chosen in values):
+            setattr(state, trait, default)
+        link.link()
 
     def slider(self, trait: str, label: str, kind: type, tooltip: str, **limits) -> widgets.Widget:
         """A slider bound to the state's `trait`, which moves the state when it is let go."""
@@ -175,7 +205,7 @@ class Panel(widgets.VBox):
     def describe_again(self) -> None:
         """Bring the description and the static picture up to the present state."""
         self.chart.description = self.describe()
-        self.chart.picture = self._png() if self.state.picture else ""
+        self.chart.picture = self._png() if getattr(self.state, self.picture_trait) else ""
 
     def _png(self) -> str:
         return base64.b64encode(figure_bytes(self.static(), "png")).decode()

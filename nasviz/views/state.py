@@ -7,7 +7,7 @@ stored as a line of JSON and opened again where it stood.
 import json
 from typing import Self
 
-from traitlets import Bool, Enum, Float, HasTraits, Int, List, TraitError, Unicode
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitError, Tuple, Unicode
 
 
 class ViewState(HasTraits):
@@ -59,3 +59,45 @@ class RankingState(ViewState):
     k = Int(10, min=1)
     ranks = Bool(False, help="whether ranks are drawn instead of values")
     picture = Bool(False, help="whether the static twin is shown")
+
+
+class ExplorerState(ViewState):
+    """What is chosen in a :class:`~nasviz.views.explorer.NetworkExplorer`."""
+
+    opened = List(Unicode(), None, allow_none=True, help="ids of the open boxes; None: the view's own choice")
+    box = Unicode(help="id of the box whose details are shown")
+    colour = Unicode("kind", help="kind, or a metric")
+    fold = Bool(True, help="whether norms and activations are drawn with their operator")
+    repeats = Bool(True, help="whether equal blocks in a row are one box")
+    picture = Bool(False, help="whether the static twin is shown")
+
+
+class CyclesState(ViewState):
+    """What is chosen in the views of a run. Views that share one such state mark the cycle that is selected in one.
+
+    An empty name stands for the view's own choice.
+    """
+
+    cycle = Int(-1, min=-1, help="the selected cycle; -1: none")
+    directions = Dict(
+        key_trait=Unicode(),
+        value_trait=Enum(["higher", "lower"]),
+        help="which way is better, for metrics of which the user has said it",
+    )
+    bars = List(Unicode(), help="the metrics of CycleBars, one graph each")
+    layer_metric = Unicode(help="the metric of LayerComparison")
+    compared = List(Int(min=0), help="the cycles of LayerComparison")
+    untrained = Bool(False, help="whether layers without trainable weights are shown, too")
+    differences = Bool(False, help="whether only layers that differ between the cycles are shown")
+    transposed = Bool(False, help="whether the layers are the columns of the table")
+    sort = Unicode(help="the column that orders the table of LayerComparison; empty: as in the network")
+    descending = Bool(False)
+    x = Unicode(help="the metrics of Pareto")
+    y = Unicode()
+    best_by = Unicode(help="the metric that names the best cycle in Pareto")
+    constraints = List(
+        Tuple(Unicode(), Enum(["at most", "at least"]), Float()), help="of Pareto: metric, which side, bound"
+    )
+    bars_picture = Bool(False, help="whether the static twin of a view is shown")
+    layers_picture = Bool(False)
+    pareto_picture = Bool(False)

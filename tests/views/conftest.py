@@ -2,12 +2,15 @@
 
 import base64
 import json
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+
+from nasviz.cycles import Run
 
 N = 60
 
@@ -80,6 +83,53 @@ def overlaps():
         return found
 
     return find
+
+
+@pytest.fixture
+def run() -> SimpleNamespace:
+    """A run as plain tables, small enough to count by hand: 4 cycles, a layer removed and one added, some gaps."""
+    metrics = {
+        ("accuracy", "fraction"): [0.90, 0.92, None, 0.88],
+        ("parameters", ""): [1000, 800, 600, 400],
+        ("latency_ms", "ms"): [3.0, None, 2.0, 1.0],
+        ("recall", "fraction"): [0.1, 0.5, 0.5, None],
+    }
+    rows = [
+        (cycle, ["initial", "wider", "<b>cut</b>", "cycle 3"][cycle], metric, value, unit)
+        for (metric, unit), values in metrics.items()
+        for cycle, value in enumerate(values)
+    ]
+    # parameters of the layers; the relu has none
+    layers = [
+        {"conv1": 300, "relu": 0, "conv2": 500, "fc": 200},
+        {"conv1": 300, "relu": 0, "conv2": 300, "fc": 200},
+        {"conv1": 400, "relu": 0, "fc": 200},
+        {"conv1": 100, "extra.conv": 100, "relu": 0, "fc": 200},
+    ]
+    long = [
+        (cycle, name, name.rstrip("12").split(".")[-1], name != "relu", position, metric, value)
+        for cycle, table in enumerate(layers)
+        for position, (name, count) in enumerate(table.items())
+        for metric, value in {"parameters": count, "information_capacity": 0.5 if name == "conv1" else None}.items()
+    ]
+    return SimpleNamespace(
+        metrics=pd.DataFrame(rows, columns=["cycle", "name", "metric", "value", "unit"]),
+        layers=pd.DataFrame(long, columns=["cycle", "layer", "op", "trainable", "position", "metric", "value"]),
+    )
+
+
+@pytest.fixture
+def disk_run(tmp_path):
+    """A run on disk that is open for reading, and a function that writes one more cycle with this accuracy."""
+    writer = Run.create(tmp_path / "run")
+
+    def add(accuracy: float | None):
+        layers = {"layer": ["conv", "fc"], "op": ["conv", "linear"], "trainable": True, "position": [0, 1]}
+        layers |= {"parameters": [90.0, 10.0 * len(writer)]}
+        count = {"accuracy": accuracy, "parameters": 90 + 10 * len(writer)}
+        writer.add(metrics=count, layers=pd.DataFrame(layers))
+
+    return Run.open(tmp_path / "run"), add
 
 
 def plain(value):

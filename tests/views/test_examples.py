@@ -4,10 +4,10 @@ import doctest
 
 import pytest
 
-from nasviz.views import embedding, ranking
+from nasviz.views import cycle_bars, embedding, layer_comparison, pareto, ranking
 
 
-@pytest.mark.parametrize("module", [embedding, ranking])
+@pytest.mark.parametrize("module", [cycle_bars, embedding, layer_comparison, pareto, ranking])
 def test_examples(module):
     result = doctest.testmod(module)
     assert result.attempted > 0

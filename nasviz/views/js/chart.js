@@ -42,37 +42,6 @@ function runScript(code) {
   }).finally(() => URL.revokeObjectURL(url));
 }
 
-function saveButtons(model) {
-  const bar = document.createElement("div");
-  bar.className = "nasviz-save";
-  bar.setAttribute("role", "toolbar");
-  bar.setAttribute("aria-label", "Save this view");
-  for (const format of model.get("formats")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = format.toUpperCase();
-    button.title = `Save as ${format.toUpperCase()}`;
-    button.setAttribute("aria-label", button.title);
-    button.addEventListener("click", () => model.send({ kind: "save", format }));
-    bar.append(button);
-  }
-  return bar;
-}
-
-// Python answers a click on a button with the bytes of the file; the browser keeps them as a download.
-function download(message, buffers) {
-  if (message.kind !== "file") return;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([buffers[0]], { type: message.type }));
-  link.download = message.name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-}
-
-function initialize({ model }) {
-  model.on("msg:custom", download);
-}
-
 function render({ model, el }) {
   const place = document.createElement("div");
   const picture = document.createElement("img");
@@ -97,6 +66,10 @@ function render({ model, el }) {
     plotly = loaded;
     place.on("plotly_selected", (event) => event && tell(event));
     place.on("plotly_deselect", () => tell(null));
+    place.on("plotly_click", (event) => {
+      const point = event.points.find((each) => each.id !== undefined); // only traces with ids take clicks
+      if (point) model.send({ kind: "click", id: String(point.id) });
+    });
     resize();
   };
   const redraw = () => {
@@ -134,14 +107,29 @@ function render({ model, el }) {
     resize();
   });
 
-  const changes = { figure: redraw, selected: select, description: describe, picture: show };
+  // While the page shows the chart, Python is asked for news; the next time counts from its answer.
+  let timer = 0;
+  const count = () => {
+    clearTimeout(timer);
+    const interval = model.get("interval");
+    if (interval) timer = setTimeout(() => model.send({ kind: "tick" }), interval);
+  };
+  const answered = (message) => {
+    if (message.kind === "tock") count();
+  };
+
+  const changes = { figure: redraw, selected: select, description: describe, picture: show, interval: count };
   for (const [name, react] of Object.entries(changes)) model.on(`change:${name}`, react);
+  model.on("msg:custom", answered);
+  count();
   describe();
   show();
   redraw();
   observer.observe(el);
   return () => {
     observer.disconnect();
+    clearTimeout(timer);
+    model.off("msg:custom", answered);
     for (const [name, react] of Object.entries(changes)) model.off(`change:${name}`, react);
     if (plotly) plotly.purge(place);
   };
