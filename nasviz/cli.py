@@ -109,13 +109,17 @@ def label(
     """Train architectures for real and write the benchmark with its card; stopped, it goes on from its log."""
     from nasviz.benchmarks.bundle import bundle
     from nasviz.benchmarks.label import label as train
+    from nasviz.benchmarks.tables import read_digits
     from nasviz.families import get
+    from nasviz.views.benchmark_figure import benchmark_figure
 
     chosen = [_call(get, name.strip()) for name in families.split(",")]
     for family in chosen:
         archs = map(family.format, _call(family.sample, count, 0))
         _call(train, family.name, archs, log, seeds=range(seeds), jobs=jobs)
-    typer.echo(_call(bundle, log, out))
+    path = _call(bundle, log, out, picture="digits.svg")
+    benchmark_figure(read_digits(path)).savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    typer.echo(path)
 
 
 @app.command()
@@ -139,7 +143,7 @@ def evaluate(
     from nasviz.predict.ensemble import Settings
     from nasviz.predict.protocol import run, small, summary
 
-    files = dict(_pair(text) for text in labels or [])
+    files = dict(_pair(text, "--labels nb101=labels.csv") for text in labels or [])
     settings = small() if train.startswith("digits") else Settings()
     results = _call(
         run,
@@ -169,11 +173,69 @@ def rankings(
     write_atomically(out, lambda path: table.to_parquet(path, index=False))
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, found, file = text.partition("=")
+data = typer.Typer(no_args_is_help=True, help="Published benchmarks: what there is, download, convert.")
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def data_list(
+    to: Annotated[Path | None, typer.Option(help="Where to look for them. [default: the cache folder]")] = None,
+    format: Annotated[Format, typer.Option(help="How to print the table.")] = Format.table,
+) -> None:
+    """List the published files: size, licence, which are here, and by which name they are read."""
+    from nasviz.benchmarks.fetch import available
+
+    table = available(to)
+    match format:
+        case Format.json:
+            typer.echo(table.to_json(orient="records", indent=2))
+        case Format.csv:
+            typer.echo(table.to_csv(index=False), nl=False)
+        case Format.table:
+            sizes = [f"{size / 1e6:,.0f} MB" if size else None for size in table["size"].fillna(0)]
+            table = table.assign(size=sizes, sha256=table["sha256"].str[:8]).drop(columns=["file", "page"])
+            typer.echo(table.fillna("unknown").to_string(index=False))
+
+
+@data.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="As in the list.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to put it into. [default: the cache folder]")] = None,
+) -> None:
+    """Download a published file and check it; stopped, it goes on where it was. Prints where the file is."""
+    from nasviz.benchmarks.fetch import fetch
+
+    typer.echo(_call(fetch, name, to))
+
+
+@data.command("convert")
+def data_convert(
+    name: Annotated[str, typer.Argument(help="Which benchmark the file holds: the column load of the list.")],
+    path: Annotated[Path, typer.Argument(help="The file, or folder, as it was published.")],
+    out: Annotated[Path, typer.Option(help="The file to write; its name ends with .arrow.")],
+    option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What its reader takes.")] = None,
+    graphs: Annotated[bool, typer.Option(help="Put the computation graphs in, too.")] = True,
+) -> None:
+    """Convert a published file to one that opens at once, by the same name."""
+    from nasviz.benchmarks import load, save
+
+    options = {key: _value(text) for key, text in (_pair(text, "--option metric=test") for text in option or [])}
+    typer.echo(_call(save, _call(load, name, path, **options), out, graphs=graphs, progress=True))
+
+
+def _value(text: str) -> Any:
+    """108 and false as what they are, everything else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _pair(text: str, example: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
     if not found:
-        fail(f"--labels {text!r} must read NAME=FILE, as in nb101=labels.csv.")
-    return name, file
+        fail(f"{example.split()[0]} {text!r} must read NAME=VALUE, as in {example}.")
+    return name, value
 
 
 def _benchmark(text: str, files: dict[str, str]) -> Any:
@@ -181,8 +243,9 @@ def _benchmark(text: str, files: dict[str, str]) -> Any:
     from nasviz.benchmarks import load
 
     name, _, family = text.partition(":")
-    options = {"none": False} if name == "nb201" else {}
-    bench = _call(load, name, *filter(None, [files.get(name)]), **options)
+    bench = _call(load, name, files.get(name))
+    if name == "nb201":
+        bench = bench.subset(~bench.table.arch.str.contains("none~"))
     return _call(bench.of, family) if family else bench
 
 

@@ -1,5 +1,7 @@
 """The command line: what it prints, how it fails, and that a dashboard answers."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -10,11 +12,12 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 import nasviz as nv
-from nasviz.cli import app
+from nasviz.cli import _benchmark, app
 from nasviz.resources import dashboards_folder
 
 ROOT = Path(__file__).parents[1]
@@ -32,12 +35,16 @@ def number():
     return 3
 """
 
+CELLS = "num_vertices,edge_bits,ops,val_acc_12,val_acc_108\n7,1394777,02001,0.4,0.93\n2,1,,0.5,0.6\n"
+
 
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
     """Runs ``nasviz …`` in a folder that holds the module ``mynet``."""
     (tmp_path / "mynet.py").write_text(NETWORK)
+    (tmp_path / "cells.csv").write_text(CELLS)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NASVIZ_HOME", str(tmp_path / "home"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mynet", raising=False)
     return lambda *arguments: CliRunner().invoke(app, [*arguments])
@@ -77,6 +84,19 @@ def test_cost_in_other_forms(shell, form):
         (["cost", "mynet:net"], "--input"),
         (["dashboard", "nonsense"], "there is no dashboard 'nonsense'; there are: .*ranking"),
         (["dashboard", "--port", "0"], "--port"),
+        (["data", "fetch", "nonsense"], "name='nonsense': no such file; known: nb101-108, nb101-full"),
+        (
+            ["data", "fetch", "gennape"],
+            "gennape is handed out to browsers only: download CG_data.zip from https://drive",
+        ),
+        (["data", "convert", "nonsense", "a.csv", "--out", "a.arrow"], "name='nonsense': no such benchmark"),
+        (["data", "convert", "nb101", "none.tfrecord", "--out", "a.arrow"], "there is no such file; give the TFRecord"),
+        (["data", "convert", "nb101", "cells.csv", "--out", "a.csv"], "the name of a converted file ends with .arrow"),
+        (["data", "convert", "nb101", "cells.csv", "--out", "a.arrow", "--option", "metric"], "--option 'metric' must"),
+        (
+            ["data", "convert", "nb101", "cells.csv", "--out", "a.arrow", "--option", "x=1"],
+            "no option 'x'; it has metr",
+        ),
     ],
 )
 def test_bad_input_gets_a_sentence(shell, arguments, sentence):
@@ -84,6 +104,41 @@ def test_bad_input_gets_a_sentence(shell, arguments, sentence):
     assert result.exit_code == 2
     assert re.search(sentence, result.stderr)
     assert result.stdout == "" and "Traceback" not in result.stderr
+
+
+def test_data_list(shell, tmp_path):
+    (tmp_path / "nasbench_full.tfrecord").touch()
+    entries = json.loads(shell("data", "list", "--format", "json", "--to", str(tmp_path)).stdout)
+    assert [entry["name"] for entry in entries if entry["here"]] == ["nb101-full"]
+    lines = shell("data", "list").stdout.splitlines()
+    assert len(lines) == len(entries) + 1 and sum("unknown" in line for line in lines) == len(entries) - 2
+    rows = list(csv.DictReader(io.StringIO(shell("data", "list", "--format", "csv").stdout)))
+    assert [row["name"] for row in rows] == [entry["name"] for entry in entries]
+    assert {row["size"] for row in rows} == {"499000000", "1950000000", "4700000000", ""}
+
+
+def test_data_fetch_prints_where_the_file_is(shell, tmp_path):
+    (tmp_path / "NAS-Bench-201-v1_1-096897.pth").write_bytes(b"by hand")
+    result = shell("data", "fetch", "nb201-pth", "--to", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'NAS-Bench-201-v1_1-096897.pth'}\n")
+
+
+def test_data_convert_makes_a_file_that_load_opens(shell):
+    result = shell("data", "convert", "nb101", "cells.csv", "--out", "new/a.arrow", "--option", "metric=val_acc_12")
+    assert result.exit_code == 0, result.output
+    bench = nv.benchmarks.load("nb101", result.stdout.strip())
+    assert bench.table.accuracy.tolist() == [0.4, 0.5] and bench.given is not None
+    arguments = ["data", "convert", "nb101", "new/a.arrow", "--out", "new/b.arrow", "--no-graphs"]
+    assert shell(*arguments).exit_code == 0, "a converted file can be converted again"
+    assert nv.benchmarks.load("nb101", "new/b.arrow").table.equals(bench.table)
+
+
+def test_a_converted_nb201_is_evaluated_without_none(tmp_path):
+    archs = ["|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"]
+    archs.append(archs[0].replace("none", "skip_connect"))
+    frame = pd.DataFrame({"arch": archs, "accuracy": [0.5, 0.6]})
+    path = nv.benchmarks.save(nv.benchmarks.from_table(frame, "nb201", name="nb201"), tmp_path / "a.arrow")
+    assert _benchmark("nb201", {"nb201": str(path)}).table.arch.tolist() == archs[1:]
 
 
 def test_dashboard_passes_its_options_on(shell, monkeypatch):

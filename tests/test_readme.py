@@ -53,7 +53,7 @@ def test_ci_runs_the_test_command():
 
 
 def test_every_room_on_the_map_and_every_link_is_there():
-    rooms = re.findall(r"^\| `([^`]+)` \|", README, flags=re.MULTILINE)
+    rooms = re.findall(r"^\| `([^`]+)` \|", README.partition("## Where things are")[2], flags=re.MULTILINE)
     links = re.findall(r"\]\((?!https?://)([^)#]+)", README)
     assert len(rooms) >= 8
     assert [path for path in [*rooms, *links] if not (ROOT / path).exists()] == []

@@ -93,7 +93,7 @@ def test_without_a_member_that_predicts_accuracy_there_is_no_accuracy(model, nb2
 
 def test_the_model_says_what_it_is(model):
     assert model.card == {
-        "benchmark": "tiny", "families": ["nb101"], "seed": 0, "training_networks": 30, "validation_networks": 3
+        "benchmark": "tiny:nb101", "families": ["nb101"], "seed": 0, "training_networks": 30, "validation_networks": 3
     }  # fmt: skip
     assert list(model.history) == ["encoder", "CL+FCM+T", "CL", "k-GNN"]
     assert [len(history) for history in model.history.values()] == [2, 2, 2, 2]

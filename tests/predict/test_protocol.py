@@ -70,7 +70,7 @@ def evaluated(monkeypatch):
 def test_a_row_for_every_measurement(results):
     assert results.columns.tolist() == COLUMNS
     counted = results.groupby(["benchmark", "setting"]).size().to_dict()
-    assert counted == {("tiny", "in-domain"): 12, ("others", "zero-shot"): 12, ("others", "fine-tuned"): 18}
+    assert counted == {("tiny:nb101", "in-domain"): 12, ("others", "zero-shot"): 12, ("others", "fine-tuned"): 18}
     assert sorted(results["method"].unique()) == sorted(METHODS)
     assert not results.duplicated(KEY).any()
     tuned = results[results["setting"] == "fine-tuned"]
