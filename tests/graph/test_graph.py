@@ -233,10 +233,21 @@ def test_a_familys_module_made_again_of_its_trace_computes_the_same(name):
 def test_what_cannot_be_built_is_named():
     with pytest.raises(ValueError, match="cannot build the operator 'lstm'"):
         to_module(ComputeGraph([Node(Op.LSTM, "rnn")], []))
+    linear = {"in_shape": (1, 4), "out_shape": (1, 4)}
     with pytest.raises(ValueError, match="'twice' is empty or used twice"):
-        to_module(ComputeGraph([Node(Op.RELU, "twice")] * 2, [(0, 1)]))
+        to_module(ComputeGraph([Node(Op.LINEAR, "twice", **linear)] * 2, [(0, 1)]))
     with pytest.raises(ValueError, match="'' is empty"):
-        to_module(ComputeGraph([Node(Op.RELU)], []))
+        to_module(ComputeGraph([Node(Op.LINEAR, **linear)], []))
+
+
+def test_a_node_without_weights_may_share_its_name_or_have_none():
+    graph = ComputeGraph(
+        [Node(Op.INPUT, out_shape=(2,)), Node(Op.RELU, "act"), Node(Op.SIGMOID, "act"), Node(Op.RELU)],
+        [(0, 1), (1, 2), (2, 3)],
+        (3,),
+    )
+    x = torch.tensor([-1.0, 2.0])
+    torch.testing.assert_close(to_module(graph)(x), x.relu().sigmoid())
 
 
 # --- spectra --------------------------------------------------------------------------------------------------------
