@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from nasviz.families.family import quoted
 from nasviz.graph.builder import GraphBuilder, Pair
 from nasviz.graph.ops import Op
 
@@ -105,9 +106,9 @@ def draw_ops(rng: np.random.Generator, count: int, convs: Sequence[str], supps: 
 def ops_fault(ops: Sequence[str], convs: Collection[str], supps: Collection[str]) -> str | None:
     """What is wrong with a series of operations, if anything; `draw_ops` says what is right."""
     if unknown := [op for op in ops if op not in convs and op not in supps]:
-        return f"{unknown[0]!r} is not one of {', '.join((*convs, *supps))}"
+        return f"{quoted(unknown[0])} is not one of {', '.join((*convs, *supps))}"
     count = sum(op in supps for op in ops)
     if count > 1 or count == len(ops):
         rule = f"at least one of {', '.join(convs)} and at most one of {', '.join(supps)}"
-        return f"the operations {'-'.join(ops)!r} must have {rule}"
+        return f"the operations {quoted('-'.join(ops))} must have {rule}"
     return None

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def quoted(value: object, most: int = 80) -> str:
+    """`value` as Python writes it, for an error message: longer than `most` characters, its middle is left out."""
+    text = repr(value)
+    if len(text) <= most:
+        return text
+    kept = most - 30  # the rest is for saying how much there was
+    return f"{text[: kept - kept // 3]}…{text[-(kept // 3) :]} ({len(text):,} characters)"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the paper says of a family (GENNAPE, AAAI-23, Table 2) and where the family comes from.
@@ -67,6 +76,8 @@ class Family(ABC):
     @abstractmethod
     def parse(self, text: str) -> Any:
         """The architecture written in `text`.
+
+        A message about a wrong text repeats little of it (`quoted`): it may be a whole file.
 
         Raises
         ------

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasviz.families.blocks import classifier, conv_bn
-from nasviz.families.family import Facts, Family, register
+from nasviz.families.family import Facts, Family, quoted, register
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.graph import ComputeGraph
 from nasviz.graph.ops import Op
@@ -99,7 +99,7 @@ class HiAML(Family):
         arch = tuple(text.split(",")) if isinstance(text, str) else ()
         if len(arch) != STAGES or any(block not in BLOCKS for block in arch):
             raise ValueError(
-                f"{text!r} is not a HiAML network; it reads 'z,a22,b23,j30', four blocks of {', '.join(BLOCKS)}."
+                f"{quoted(text)} is not a HiAML network; it reads 'z,a22,b23,j30', four blocks of {', '.join(BLOCKS)}."
             )
         return arch
 
@@ -117,7 +117,9 @@ class HiAML(Family):
         """
         names = config if isinstance(config, list | tuple) else [None]
         if not all(isinstance(name, str) and name.startswith("hiaml_") for name in names):
-            raise ValueError(f"{config!r} is not a HiAML configuration; it is a list of names such as 'hiaml_src1'.")
+            raise ValueError(
+                f"{quoted(config)} is not a HiAML configuration; it is a list of names such as 'hiaml_src1'."
+            )
         return self.parse(",".join(name.removeprefix("hiaml_") for name in names))
 
     def graph(self, arch: Arch, scale: str = "paper") -> ComputeGraph:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasviz.families.blocks import OP_CODES, POOLS, classifier, conv_bn, distinct, draw_ops, ops_fault, pool_bn
-from nasviz.families.family import Facts, Family, register
+from nasviz.families.family import Facts, Family, quoted, register
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.graph import ComputeGraph
 from nasviz.graph.ops import Op
@@ -139,7 +139,7 @@ class Inception(Family):
 
     def parse(self, text: str) -> Arch:
         """The architecture in a text such as ``2*c3@32|3*is3-c1@32/64|2*dw3@64;ip5@64``, paths in any order."""
-        fault = f"{text!r} is not an Inception network; it reads '2*c3@32|3*is3-c1@32/64|2*dw3@64;ip5@64'"
+        fault = f"{quoted(text)} is not an Inception network; it reads '2*c3@32|3*is3-c1@32/64|2*dw3@64;ip5@64'"
         if not isinstance(text, str):
             raise ValueError(f"{fault}.")
         arch = []
@@ -147,7 +147,7 @@ class Inception(Family):
             blocks, star, paths = stage.partition("*")
             matches = [re.fullmatch(r"([^@]*)@([1-9][0-9]{0,3})(?:/([1-9][0-9]{0,3}))?", p) for p in paths.split(";")]
             if not re.fullmatch("[0-9]", blocks) or not star or not all(matches):
-                raise ValueError(f"{fault}: the stage {stage!r} is not a number of blocks, '*' and its paths.")
+                raise ValueError(f"{fault}: the stage {quoted(stage)} is not a number of blocks, '*' and its paths.")
             arch.append(
                 Stage(int(blocks), tuple(Path(tuple(m[1].split("-")), int(m[2]), int(m[3] or m[2])) for m in matches))
             )
@@ -174,7 +174,7 @@ class Inception(Family):
         ValueError
             If a part is missing or is not of the space.
         """
-        fault = f"{config!r} is not an Inception configuration"
+        fault = f"{quoted(config)} is not an Inception configuration"
         try:
             arch = [
                 Stage(
@@ -188,9 +188,11 @@ class Inception(Family):
             ]
             widths = [stage["C_out"] for stage in config["stages"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{fault}: at {error}.") from None
+            raise ValueError(f"{fault}: at {quoted(error.args[0])}.") from None
         if widths != [STEM_WIDTH << i for i in range(len(arch))]:
-            raise ValueError(f"{fault}: its stages have {widths} channels, which must double from {STEM_WIDTH} on.")
+            raise ValueError(
+                f"{fault}: its stages have {quoted(widths)} channels, which must double from {STEM_WIDTH} on."
+            )
         if reason := _fault(arch):
             raise ValueError(f"{fault}: {reason}.")
         return _canonical(arch)
@@ -232,10 +234,11 @@ def _fault(arch: Sequence[Stage]) -> str | None:
 def _path_fault(path: Path) -> str | None:
     if reason := ops_fault(path.ops, CONV_OPS, SUPP_OPS):
         return reason
+    text = quoted(str(path))
     if any(width % 8 or not NARROWEST <= width <= WIDEST for width in (path.inner, path.outer)):
-        return f"the widths of the path '{path}' must be multiples of 8 from {NARROWEST} to {WIDEST}"
+        return f"the widths of the path {text} must be multiples of 8 from {NARROWEST} to {WIDEST}"
     if path.inner != path.outer and len(_width_ops(path.ops)) < 2:
-        return f"the path '{path}' has one operation that sets a width, so its inner and outer width must be equal"
+        return f"the path {text} has one operation that sets a width, so its inner and outer width must be equal"
     return None
 
 

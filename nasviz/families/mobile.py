@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasviz.families.blocks import conv_bn, distinct, make_divisible
-from nasviz.families.family import Family
+from nasviz.families.family import Family, quoted
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.ops import Op
 
@@ -101,12 +101,13 @@ class MobileFamily(Family):
                 raise self._fault(source, f": stage {number} has {len(stage)} blocks, not {low} to {high}")
             for block in stage:
                 if len(block) != 2 or int(block[0]) not in EXPANSIONS or int(block[1]) not in KERNELS:
-                    raise self._fault(source, f": {''.join(block)!r} is no expansion of 3, 4, 6 and kernel of 3, 5, 7")
+                    digits = quoted("".join(block))
+                    raise self._fault(source, f": {digits} is no expansion of 3, 4, 6 and kernel of 3, 5, 7")
         return tuple(tuple(Block(int(expand), int(kernel)) for expand, kernel in stage) for stage in stages)
 
     def _fault(self, source: Any, reason: str) -> ValueError:
         example = "|".join(",".join(["67"] * low) for low, _ in self.depths)
-        return ValueError(f"{source!r} is not a network of {self.facts.title}; it reads '{example}'{reason}.")
+        return ValueError(f"{quoted(source)} is not a network of {self.facts.title}; it reads '{example}'{reason}.")
 
 
 def _draw_stage(rng: np.random.Generator, low: int, high: int) -> tuple[Block, ...]:

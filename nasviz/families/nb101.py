@@ -1,6 +1,7 @@
 """NAS-Bench-101 (Ying et al., ICML 2019)."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ from itertools import permutations
 
 import numpy as np
 
-from nasviz.families.family import Facts, Family, register
+from nasviz.families.family import Facts, Family, quoted, register
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.graph import ComputeGraph
 
@@ -112,6 +113,8 @@ class NB101(Family):
         Seven vertices, each edge with probability 1/2, operations uniform, pruned; what is invalid or has more than
         nine edges is drawn again. The distribution is not uniform over cells: small cells come up more often.
         """
+        if not 0 <= n <= self.facts.size:
+            raise ValueError(f"n={n}: the space has {self.facts.size:,} cells; ask for at most that many.")
         rng = np.random.default_rng(seed)
         found: dict[str, Cell] = {}
         while len(found) < n:
@@ -138,32 +141,38 @@ class NB101(Family):
         Raises
         ------
         ValueError
-            If the output cannot be reached, or the pruned cell is outside the space.
+            If the matrix or an operation is none, the output cannot be reached, or the pruned cell is outside the
+            space.
         """
-        matrix = np.asarray(matrix, dtype=int)
-        inner = [op for op in ops if op not in ("input", "output")]
-        if any(isinstance(op, str) and op not in LABELS for op in inner):
-            raise ValueError(f"ops={list(ops)}: operations are {', '.join(LABELS)}.")
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(inner) != len(matrix) - 2:
+        inner = list(ops)
+        if len(inner) > 1 and (inner[0], inner[-1]) == ("input", "output"):
+            inner = inner[1:-1]
+        codes = [LABELS.index(op) if isinstance(op, str) and op in LABELS else op for op in inner]
+        if any(isinstance(code, str) or code not in range(len(LABELS)) for code in codes):
+            raise ValueError(f"ops={quoted(list(ops))}: operations are {', '.join(LABELS)}, or 0 to {len(LABELS) - 1}.")
+        given = np.asarray(matrix)
+        if given.ndim != 2 or given.shape[0] != given.shape[1] or len(inner) != len(given) - 2:
             raise ValueError(
-                f"matrix of shape {matrix.shape} needs to be square, with one of the {len(inner)} ops each."
+                f"matrix has the shape {given.shape} and there are {len(inner)} inner ops; it must be square, with a "
+                "row for the input, each inner op and the output."
             )
-        codes = [LABELS.index(op) if isinstance(op, str) else int(op) for op in inner]
+        if not np.isin(given, (0, 1)).all() or np.tril(given).any():
+            raise ValueError("matrix must be strictly upper triangular, of zeros and ones.")
+        matrix = given.astype(int)
         keep = _used(matrix)
         if not keep or keep[0] != 0 or keep[-1] != len(matrix) - 1:
             raise ValueError("the matrix has no path from the input to the output.")
-        return Cell(_tuples(matrix[np.ix_(keep, keep)]), tuple(codes[v - 1] for v in keep[1:-1]))
+        return Cell(_tuples(matrix[np.ix_(keep, keep)]), tuple(int(codes[v - 1]) for v in keep[1:-1]))
 
     def parse(self, text: str) -> Cell:
         """The cell of a text form ``vertices:bits:ops``."""
-        fault = f"{text!r} is not a NAS-Bench-101 cell; it reads 'vertices:bits:ops', as in '7:1394777:02001'."
-        try:
-            size, bits, ops = text.split(":")
-            size, bits, codes = int(size), int(bits), tuple(map(int, ops))
-        except (AttributeError, ValueError):
-            raise ValueError(fault) from None
+        fault = f"{quoted(text)} is not a NAS-Bench-101 cell; it reads 'vertices:bits:ops', as in '7:1394777:02001'."
+        match = re.fullmatch("([2-7]):([0-9]{1,7}):([0-9]{0,5})", text) if isinstance(text, str) else None
+        if match is None:
+            raise ValueError(fault)
+        size, bits, codes = int(match[1]), int(match[2]), tuple(map(int, match[3]))
         pairs = size * (size - 1) // 2
-        if not 2 <= size <= MAX_VERTICES or not 0 <= bits < 1 << pairs or len(codes) != size - 2:
+        if bits >= 1 << pairs or len(codes) != size - 2:
             raise ValueError(fault)
         matrix = np.zeros((size, size), dtype=int)
         matrix[np.triu_indices(size, 1)] = [bits >> k & 1 for k in range(pairs)]

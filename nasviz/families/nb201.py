@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nasviz.families.family import Facts, Family, register
+from nasviz.families.family import Facts, Family, quoted, register
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.graph import ComputeGraph
 from nasviz.graph.ops import Op
@@ -61,7 +61,7 @@ class NB201(Family):
     def parse(self, text: str) -> Arch:
         """The cell of an official architecture string."""
         fault = ValueError(
-            f"{text!r} is not a NAS-Bench-201 cell; it reads '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|' "
+            f"{quoted(text)} is not a NAS-Bench-201 cell; it reads '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|' "
             f"with op one of {', '.join(OPERATIONS)}."
         )
         if not isinstance(text, str):

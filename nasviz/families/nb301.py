@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nasviz.families.family import Facts, Family, register
+from nasviz.families.blocks import distinct
+from nasviz.families.family import Facts, Family, quoted, register
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.graph import ComputeGraph
 
@@ -78,17 +79,17 @@ class NB301(Family):
 
     def sample(self, n: int, seed: int = 0) -> list[Genotype]:
         """`n` different genotypes, uniformly: per node two different earlier states and two operations."""
-        rng = np.random.default_rng(seed)
         pairs = {node: list(combinations(range(node), 2)) for node in NODES}
-        found: dict[Genotype, None] = {}
-        while len(found) < n:
+
+        def draw(rng: np.random.Generator) -> Genotype:
             cells = []
             for _ in range(2):
                 sources = [source for node in NODES for source in pairs[node][rng.integers(len(pairs[node]))]]
                 ops = rng.integers(len(OPERATIONS), size=len(sources))
                 cells.append([(OPERATIONS[op], source) for op, source in zip(ops, sources, strict=True)])
-            found.setdefault(Genotype(*cells))
-        return list(found)
+            return Genotype(*cells)
+
+        return distinct(draw, n, seed)
 
     def parse(self, text: str) -> Genotype:
         """The genotype in a text ``Genotype(normal=[...], normal_concat=..., reduce=[...], reduce_concat=...)``.
@@ -97,7 +98,7 @@ class NB301(Family):
         space.
         """
         fault = (
-            f"{text!r} is not a DARTS genotype; it reads 'Genotype(normal=[('sep_conv_3x3', 0), …], "
+            f"{quoted(text)} is not a DARTS genotype; it reads 'Genotype(normal=[('sep_conv_3x3', 0), …], "
             "normal_concat=range(2, 6), reduce=[…], reduce_concat=range(2, 6))'"
         )
         try:
@@ -106,7 +107,9 @@ class NB301(Family):
                 raise ValueError("it is not one call of Genotype with named arguments")
             fields = {keyword.arg: _literal(keyword.value) for keyword in call.keywords}
             if sorted(map(str, fields)) != ["normal", "normal_concat", "reduce", "reduce_concat"]:
-                raise ValueError(f"its fields are {', '.join(map(str, fields)) or 'missing'}")
+                raise ValueError(
+                    f"its fields are {quoted(list(fields))}, not normal, normal_concat, reduce and reduce_concat"
+                )
             for name in ("normal_concat", "reduce_concat"):
                 if fields[name] != NODES:
                     raise ValueError(f"{name} must be the nodes 2 to 5")
@@ -146,7 +149,7 @@ class NB301(Family):
                     key = f"{PREFIX}inputs_node_{kind}_{node}"
                     first, separator, second = str(_entry(config, key)).partition("_")
                     if not (separator and first.isdecimal() and second.isdecimal()):
-                        raise ValueError(f"config: {key} is {config[key]!r}; it names two states, as in '0_2'.")
+                        raise ValueError(f"config: {key} is {quoted(config[key])}; it names two states, as in '0_2'.")
                     sources = (int(first), int(second))
                 cell += [(_entry(config, f"{PREFIX}edge_{kind}_{start + source}"), source) for source in sources]
                 start += node
@@ -167,12 +170,12 @@ class NB301(Family):
             normal, reduce = ([(source, op) for source, op in cell] for cell in compact)
         except (TypeError, ValueError):
             raise ValueError(
-                f"compact={compact!r}: give two tuples of eight pairs (source, operation number)."
+                f"compact={quoted(compact)}: give two tuples of eight pairs (source, operation number)."
             ) from None
         for _, op in (*normal, *reduce):
             if type(op) is not int or op not in range(len(OPERATIONS)):
                 raise ValueError(
-                    f"compact: the operation number {op!r} is not one of 0 to {len(OPERATIONS) - 1} "
+                    f"compact: the operation number {quoted(op)} is not one of 0 to {len(OPERATIONS) - 1} "
                     f"({', '.join(OPERATIONS)})."
                 )
         return Genotype(*([(OPERATIONS[op], source) for source, op in cell] for cell in (normal, reduce)))
@@ -258,18 +261,20 @@ def _factorized_reduce(g: GraphBuilder, x: int, channels: int) -> int:
 def _cell(kind: str, pairs: Any) -> Cell:
     """`pairs` as a checked cell, the two pairs of a node in the order of their sources."""
     if not isinstance(pairs, Sequence) or isinstance(pairs, str) or len(pairs) != 2 * len(NODES):
-        raise ValueError(f"{kind}={pairs!r}: a cell has eight pairs (operation, source).")
+        raise ValueError(f"{kind}={quoted(pairs)}: a cell has eight pairs (operation, source).")
     cell: list[tuple[str, int]] = []
     for node in NODES:
         inputs = []
         for pair in _inputs(pairs, node):
             if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
-                raise ValueError(f"{kind}: {pair!r} is not a pair (operation, source).")
+                raise ValueError(f"{kind}: {quoted(pair)} is not a pair (operation, source).")
             op, source = pair
             if op not in OPERATIONS:
-                raise ValueError(f"{kind}: {op!r} is not an operation; they are {', '.join(OPERATIONS)}.")
+                raise ValueError(f"{kind}: {quoted(op)} is not an operation; they are {', '.join(OPERATIONS)}.")
             if type(source) is not int or source not in range(node):
-                raise ValueError(f"{kind}: node {node} cannot read state {source!r}; it reads two of 0 to {node - 1}.")
+                raise ValueError(
+                    f"{kind}: node {node} cannot read state {quoted(source)}; it reads two of 0 to {node - 1}."
+                )
             inputs.append((op, source))
         if inputs[0][1] == inputs[1][1]:
             raise ValueError(f"{kind}: node {node} reads state {inputs[0][1]} twice; its sources must differ.")

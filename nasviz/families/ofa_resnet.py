@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasviz.families.blocks import classifier, conv_bn, distinct, make_divisible
-from nasviz.families.family import Facts, Family, register
+from nasviz.families.family import Facts, Family, quoted, register
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.graph import ComputeGraph
 from nasviz.graph.ops import Op
@@ -198,7 +198,7 @@ def _arch(stem, widths, stages, source: Any) -> Arch:
 
 def _fault(source: Any, reason: str) -> ValueError:
     example = "stem2;w=222222;25,25|25,20|20,35,20,35|35,20"
-    return ValueError(f"{source!r} is not a network of OFA ResNet-50; it reads '{example}'{reason}.")
+    return ValueError(f"{quoted(source)} is not a network of OFA ResNet-50; it reads '{example}'{reason}.")
 
 
 register(OFAResNet())

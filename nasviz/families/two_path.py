@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasviz.families.blocks import OP_CODES, POOLS, classifier, conv_bn, distinct, draw_ops, ops_fault, pool_bn
-from nasviz.families.family import Facts, Family, register
+from nasviz.families.family import Facts, Family, quoted, register
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.graph import ComputeGraph
 
@@ -87,7 +87,7 @@ class TwoPath(Family):
 
     def parse(self, text: str) -> Arch:
         """The architecture in a text such as ``c3*,d3-c1*|c5,c3*,mp3-is3*``, the paths in either order."""
-        fault = f"{text!r} is not a Two-Path network; it reads 'c3*,d3-c1*|c5,c3*,mp3-is3*'"
+        fault = f"{quoted(text)} is not a Two-Path network; it reads 'c3*,d3-c1*|c5,c3*,mp3-is3*'"
         if not isinstance(text, str):
             raise ValueError(f"{fault}.")
         paths = [
@@ -125,9 +125,9 @@ class TwoPath(Family):
                 for key in ("path1", "path2")
             ]
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{config!r} is not a Two-Path configuration: at {error}.") from None
+            raise ValueError(f"{quoted(config)} is not a Two-Path configuration: at {quoted(error.args[0])}.") from None
         if reason := _fault(paths):
-            raise ValueError(f"{config!r} is not a Two-Path configuration: {reason}.")
+            raise ValueError(f"{quoted(config)} is not a Two-Path configuration: {reason}.")
         return _canonical(paths)
 
     def graph(self, arch: Arch, scale: str = "paper") -> ComputeGraph:
@@ -167,7 +167,7 @@ def _fault(paths: Sequence[Path]) -> str | None:
             return f"a path has {reductions} reduction blocks, not two"
         for block in path:
             if not 1 <= len(block.ops) <= MOST_OPS:
-                return f"the block {str(block)!r} has {len(block.ops)} operations, not one to three"
+                return f"the block {quoted(str(block))} has {len(block.ops)} operations, not one to three"
             if reason := ops_fault(block.ops, CONV_OPS, SUPP_OPS):
                 return reason
     return None

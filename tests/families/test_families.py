@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import nasviz as nv
-from nasviz.families.family import Family
+from nasviz.families.family import Family, quoted
 from nasviz.graph.cost import total_macs
 
 NAMES = ["nb101", "nb201", "nb301", "proxyless", "ofa_mbv3", "ofa_resnet", "hiaml", "inception", "two_path"]
@@ -63,7 +63,30 @@ def test_the_facts_are_those_of_table_2(family):
 def test_what_is_no_architecture_is_refused_in_a_sentence(family, wrong):
     with pytest.raises(ValueError, match=r"\S \S") as caught:
         family.parse(wrong)
-    assert len(str(caught.value)) < 6000 and "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda text: text * 400, lambda text: text + "\n" + "x" * 20_000, lambda text: "0" * 20_000 + text,
+    lambda text: text.replace(",", "," * 9000).replace("~", "x" * 9000).replace("@", "x" * 9000).replace(":", ":" + "1" * 9000),
+    lambda text: text.replace("3", "3" * 9000), lambda text: "-".join([text.split("|")[0] + "x"] * 900),
+])  # fmt: skip
+def test_a_message_repeats_little_of_a_wrong_text(family, damage):
+    """A whole file may be given where an architecture should be; the message must stay a sentence."""
+    wrong = damage(family.format(family.sample(1, seed=0)[0]))
+    assert len(wrong) > 1000
+    with pytest.raises(ValueError, match=r"\S \S") as caught:
+        family.parse(wrong)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["a", "short 'text'", "x" * 78, "x" * 79, "x" * 5000, ["ab"] * 1000, b"\x00" * 10**6, None]
+)
+def test_a_quotation_is_short_and_ends_as_the_value_does(value):
+    text = quoted(value)
+    assert len(text) <= 80
+    assert text == repr(value) or (text.startswith(repr(value)[:30]) and f"{len(repr(value)):,} characters" in text)
 
 
 def test_an_unknown_scale_is_refused(family):

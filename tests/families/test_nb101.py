@@ -97,8 +97,56 @@ def test_pruning_drops_dead_vertices_and_counts_edges_afterwards():
     assert nb101.from_matrix(matrix, [0, 1, 2]) == Cell(((0, 1, 0), (0, 0, 1), (0, 0, 0)), (0,))
 
 
+def test_more_than_nine_edges_may_be_pruned_to_fewer():
+    matrix = np.triu(np.ones((7, 7), dtype=int), 1)
+    with pytest.raises(ValueError, match="at most 9 edges"):
+        nb101.from_matrix(matrix, [0] * 5)
+    matrix[:-2, -1] = 0  # only the last inner vertex is read
+    matrix[0, 1:5] = 0
+    matrix[0, 5] = 1
+    assert nb101.format(nb101.from_matrix(matrix, [0, 1, 2, 0, 1])) == "3:5:1"
+
+
+@pytest.mark.parametrize(("matrix", "ops", "reason"), [
+    ([[0, 1, 0], [0, 0, 1], [1, 0, 0]], [0], "strictly upper triangular"),
+    ([[0, 0.5, 0], [0, 0, 1], [0, 0, 0]], [0], "of zeros and ones"),
+    ([[0, 1, 0], [0, 0, 2], [0, 0, 0]], [0], "of zeros and ones"),
+    ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["output", "conv3x3", "input"], "operations are conv3x3-bn-relu"),
+    ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [3], "operations are conv3x3-bn-relu"),
+    ([[0, 0, 1], [0, 0, 1], [0, 0, 0]], [-1], "operations are conv3x3-bn-relu"),
+    ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [0, 1], "and there are 2 inner ops"),
+    ([[0, 1, 0], [0, 0, 1]], [0], r"has the shape \(2, 3\)"),
+    ([[0]], [], r"has the shape \(1, 1\)"),
+    (np.triu(np.eye(9, k=1, dtype=int)), [0] * 7, "2 to 7 vertices"),
+])  # fmt: skip
+def test_a_wrong_matrix_is_refused_in_one_sentence(matrix, ops, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        nb101.from_matrix(matrix, ops)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("n", [-1, 423_625])
+def test_more_cells_than_there_are_cannot_be_drawn(n):
+    with pytest.raises(ValueError, match="423,624 cells"):
+        nb101.sample(n)
+
+
 @pytest.mark.parametrize(
-    "text", ["", "7:1394777", "8:1:000000", "7:1394777:02003", "3:8:0", "3:0:0", "7:2097151:00000", "7:-1:00000", None]
+    "text",
+    [
+        "",
+        "٧:1394777:02001",
+        " 7:1394777:02001",
+        "7:1_394_777:02001",
+        "7:1394777",
+        "8:1:000000",
+        "7:1394777:02003",
+        "3:8:0",
+        "3:0:0",
+        "7:2097151:00000",
+        "7:-1:00000",
+        None,
+    ],
 )
 def test_a_wrong_text_is_refused_in_one_sentence(text):
     with pytest.raises(ValueError, match="is not a NAS-Bench-101 cell"):
