@@ -1,121 +1,13 @@
-"""`to_module`: a computation graph becomes a runnable `nn.Module` again."""
+"""`to_module`: a computation graph becomes a runnable `nn.Module` again; `carry` gives it another one's weights."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from nasviz.graph.graph import ComputeGraph, Node
+from nasviz.graph.modules import MODULES, Arithmetic
 from nasviz.graph.ops import Op
-
-
-class Add(nn.Module):
-    """Sum of two results."""
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return x + y
-
-
-class Mul(nn.Module):
-    """Product of two results."""
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return x * y
-
-
-class Concat(nn.Module):
-    """Concatenation along `dim`."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return torch.cat(inputs, self.dim)
-
-
-class Slice(nn.Module):
-    """`length` entries of dimension `dim` from `start` on."""
-
-    def __init__(self, dim: int, start: int, length: int):
-        super().__init__()
-        self.dim, self.start, self.length = dim, start, length
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.narrow(self.dim, self.start, self.length)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}, start={self.start}, length={self.length}"
-
-
-class Mean(nn.Module):
-    """Mean over the dimensions `dims`."""
-
-    def __init__(self, dims: tuple[int, ...], keepdim: bool):
-        super().__init__()
-        self.dims, self.keepdim = dims, keepdim
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean(self.dims, self.keepdim)
-
-
-class Zero(nn.Module):
-    """Zeros of the input's shape."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(x)
-
-
-def _conv(node: Node) -> nn.Module:
-    kind = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(node.kernel)]
-    return kind(
-        node.in_shape[1],
-        node.out_shape[1],
-        node.kernel,
-        node.stride,
-        node.get("padding"),
-        node.get("dilation"),
-        node.groups,
-        node.bias,
-    )
-
-
-def _batch_norm(node: Node) -> nn.Module:
-    kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[len(node.in_shape)]
-    return kind(node.in_shape[1], node.get("eps"), node.get("momentum"), affine=node.bias)
-
-
-def _max_pool(node: Node) -> nn.Module:
-    return nn.MaxPool2d(
-        node.kernel, node.stride, node.get("padding"), node.get("dilation"), ceil_mode=node.get("ceil_mode")
-    )
-
-
-def _avg_pool(node: Node) -> nn.Module:
-    return nn.AvgPool2d(node.kernel, node.stride, node.get("padding"), node.get("ceil_mode"), node.get("count_padding"))
-
-
-MODULES: dict[Op, Callable[[Node], nn.Module]] = {
-    Op.CONV: _conv,
-    Op.LINEAR: lambda node: nn.Linear(node.in_shape[-1], node.out_shape[-1], node.bias),
-    Op.BATCH_NORM: _batch_norm,
-    Op.RELU: lambda node: nn.ReLU(),
-    Op.RELU6: lambda node: nn.ReLU6(),
-    Op.SILU: lambda node: nn.SiLU(),
-    Op.SIGMOID: lambda node: nn.Sigmoid(),
-    Op.HARD_SIGMOID: lambda node: nn.Hardsigmoid(),
-    Op.HARD_SWISH: lambda node: nn.Hardswish(),
-    Op.MAX_POOL: _max_pool,
-    Op.AVG_POOL: _avg_pool,
-    Op.ADAPTIVE_AVG_POOL: lambda node: nn.AdaptiveAvgPool2d(node.out_shape[2:]),
-    Op.MEAN: lambda node: Mean(node.get("dim"), node.get("keepdim")),
-    Op.ADD: lambda node: Add(),
-    Op.MUL: lambda node: Mul(),
-    Op.CONCAT: lambda node: Concat(node.get("dim")),
-    Op.SLICE: lambda node: Slice(node.get("dim"), node.get("start"), node.get("length")),
-    Op.FLATTEN: lambda node: nn.Flatten(node.get("start")),
-    Op.ZERO: lambda node: Zero(),
-}
 
 
 class GraphModule(nn.Module):
@@ -124,8 +16,9 @@ class GraphModule(nn.Module):
     Parameters
     ----------
     graph : ComputeGraph
-        Its operators must be among `MODULES`, and every node with weights needs a layer name of its own. One without
-        weights whose name is missing or taken, such as a sum or a ReLU that runs twice, is called by its operator.
+        Its operators must be among `MODULES`, and every node with weights needs a layer name of its own, unless it
+        runs the weights of an earlier node again. One without weights whose name is missing or taken, such as a sum or
+        a ReLU that runs twice, is called by its operator.
 
     Raises
     ------
@@ -140,15 +33,41 @@ class GraphModule(nn.Module):
         sources = graph.predecessors()
         last_use = {source: target for target, inputs in enumerate(sources) for source in inputs}
         self._steps: list[tuple[nn.Module, int, list[int], list[int]]] = []
+        self._owners: dict[str, tuple[Node, nn.Module]] = {}
         for index, node in enumerate(graph.nodes):
             if node.op is Op.INPUT:
                 continue
             if node.op not in MODULES:
                 raise ValueError(f"{node.layer}: cannot build the operator '{node.op}'; known: {', '.join(MODULES)}.")
-            module = MODULES[node.op](node)
-            self._place(node.layer if module.state_dict() else self._free_name(node), module)
+            module = self._again(node) or self._new(node)
+            self._check(node, module, len(sources[index]))
             done = {i for i in sources[index] if last_use[i] == index and i not in self.outputs}
             self._steps.append((module, index, sources[index], list(done)))
+
+    def _check(self, node: Node, module: nn.Module, inputs: int) -> None:
+        """Refuse what would run, but not as the network did."""
+        own = sum(parameter.numel() for parameter in module.parameters())
+        lonely = isinstance(module, Arithmetic) and inputs == 1 and module.scalar is None
+        if lonely or (node.params and node.params != own):
+            raise ValueError(
+                f"{node.layer or 'a layer'}: cannot build the operator '{node.op}' again, since it works on a "
+                "parameter of its own or a constant that the graph does not hold."
+            )
+
+    def _again(self, node: Node) -> nn.Module | None:
+        """The module whose weights this node is not the first to use: a layer that is called twice."""
+        owner, module = self._owners.get(node.layer, (None, None))
+        same = owner is not None and owner.op is node.op and owner.weight_shape == node.weight_shape
+        return module if same and owner.params and not node.params else None
+
+    def _new(self, node: Node) -> nn.Module:
+        module = MODULES[node.op](node)
+        if not module.state_dict():
+            self._place(self._free_name(node), module)
+            return module
+        self._place(node.layer, module)
+        self._owners[node.layer] = node, module
+        return module
 
     def _free_name(self, node: Node) -> str:
         taken = {name for name, _ in self.named_modules()}
@@ -183,3 +102,35 @@ class GraphModule(nn.Module):
 def to_module(graph: ComputeGraph) -> GraphModule:
     """The graph as a runnable module with newly initialised weights (PyTorch's default initialisation)."""
     return GraphModule(graph)
+
+
+def carry(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> list[str]:
+    """Give a module the weights that still fit it: layer by layer, where all names and shapes of a layer agree.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Changed in place; its other layers keep what they have.
+    weights : mapping of str to Tensor
+        The state of the network that it was made from.
+
+    Returns
+    -------
+    list of str
+        Names of the layers that took weights over, in the module's order.
+    """
+    own, carried = module.state_dict(), []
+    for name, part in module.named_modules():
+        tensors = [f"{name}.{key}".lstrip(".") for key, _ in _tensors(part)]
+        if tensors and all(key in weights and weights[key].shape == own[key].shape for key in tensors):
+            with torch.no_grad():
+                for key in tensors:
+                    own[key].copy_(weights[key])
+            carried.append(name)
+    return carried
+
+
+def _tensors(part: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """What the part itself stores, in its state."""
+    found = [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]
+    return [(name, tensor) for name, tensor in found if name not in part._non_persistent_buffers_set]

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 
 
+class _KeepsHash:
+    """Where a node keeps its hash, which tables keyed by nodes ask for again and again."""
+
+    __slots__ = ("_hash",)
+
+
 @dataclass(frozen=True, slots=True)
-class Node:
+class Node(_KeepsHash):
     """One call of a primitive operator.
 
     Attributes
@@ -57,6 +63,13 @@ class Node:
     params: int = 0
     size_bytes: int = 0
     attrs: tuple[tuple[str, Any], ...] = ()
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", hash(tuple(getattr(self, name) for name in Node.__slots__)))
+            return self._hash
 
     def get(self, name: str, default: Any = None) -> Any:
         """Value of the attribute `name`, or `default`."""

@@ -243,6 +243,11 @@ def _slope(call: Call) -> Facts:
     return {"slope": call.get(1, "negative_slope", 0.01)}
 
 
+def _rate(call: Call) -> Facts:
+    rate = call.get(1, "p", 0.5)
+    return {"p": float(rate)} if isinstance(rate, int | float) else {}
+
+
 def _table() -> dict[str, tuple[Op, Callable[[Call], Facts]]]:
     """Names of torch functions by operator."""
     groups: list[tuple[Op, Callable[[Call], Facts], str]] = [
@@ -326,7 +331,7 @@ def _table() -> dict[str, tuple[Op, Callable[[Call], Facts]]]:
         (Op.EXPAND, _none, "expand expand_as repeat repeat_interleave tile broadcast_to meshgrid"),
         (Op.GATHER, _function, "gather index_select take take_along_dim scatter scatter_add index_add index_put "
          "masked_select nonzero one_hot index_copy"),
-        (Op.DROPOUT, _none, "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout bernoulli"),
+        (Op.DROPOUT, _rate, "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout bernoulli"),
         (Op.ZERO, _none, "zeros_like"),
     ]  # fmt: skip
     return {name: (op, facts) for op, facts, names in groups for name in names.split()}
