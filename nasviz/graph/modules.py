@@ -123,7 +123,7 @@ def _adaptive(node: Node, kinds: Sequence[type[nn.Module]]) -> nn.Module:
 
 def _slice(node: Node) -> nn.Module:
     if node.get("length") is None:
-        raise ValueError(f"{node.layer or 'slice'}: only slices by narrow(dim, start, length) can be built, not indexing.")
+        raise ValueError(f"{node.layer or 'slice'}: only slices by narrow(dim, start, length) can be built again.")
     return Slice(node.get("dim"), node.get("start"), node.get("length"))
 
 
