@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from nasviz.predict.metrics import evaluate, kendall, mae, ndcg, srcc
     from nasviz.predict.population import Population
     from nasviz.predict.protocol import transfer
+    from nasviz.predict.proxies import zero_cost_proxies
+    from nasviz.predict.proxies_batch import proxy_table
     from nasviz.predict.transform import AccuracyTransform, FlopsTransform
 
 _HOMES = {
@@ -21,6 +23,8 @@ _HOMES = {
     "metrics": ("evaluate", "kendall", "mae", "ndcg", "srcc"),
     "population": ("Population",),
     "protocol": ("transfer",),
+    "proxies": ("zero_cost_proxies",),
+    "proxies_batch": ("proxy_table",),
     "transform": ("AccuracyTransform", "FlopsTransform"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -40,9 +44,11 @@ __all__ = [
     "mae",
     "ndcg",
     "partition",
+    "proxy_table",
     "split",
     "srcc",
     "transfer",
+    "zero_cost_proxies",
 ]
 
 
