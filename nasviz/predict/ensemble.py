@@ -207,8 +207,7 @@ class Gennape:
         h = population.embedding(self.encoder)
         predictions = pd.DataFrame({name: member.predict(population) for name, member in self.members.items()})
         weights = pd.Series(self.weights)[predictions.columns]
-        spread = predictions.std(ddof=0)
-        scaled = (predictions - predictions.mean()) / spread.where(spread > 0, 1)
+        scaled = _standardised(predictions)
         predicting = [name for name, member in self.members.items() if member.predicts_accuracy]
         result = pd.DataFrame({"score": scaled @ weights})
         if predicting:
@@ -313,6 +312,15 @@ def partition(bench: "Benchmark") -> dict[str, Any]:
     graphs = bench.graphs()
     folds = {name: Fold.of([graphs[i] for i in part], accuracy[part]) for name, part in rows.items()}
     return {**folds, "rows": rows}
+
+
+def _standardised(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Each column with mean 0 and standard deviation 1; all 0 where it is one number, but for rounding.
+
+    The same network twice in a batch may come out a float32's last digits apart, depending on the processor.
+    """
+    spread, rounding = predictions.std(ddof=0), 2 * np.finfo(np.float32).eps * predictions.abs().max()
+    return (predictions - predictions.mean()) / spread.where(spread > rounding, np.inf)
 
 
 def _equal(members: Mapping[str, Member]) -> dict[str, float]:

@@ -68,7 +68,7 @@ def test_what_is_no_architecture_is_refused_in_a_sentence(family, wrong):
 
 @pytest.mark.parametrize("damage", [
     lambda text: text * 400, lambda text: text + "\n" + "x" * 20_000, lambda text: "0" * 20_000 + text,
-    lambda text: text.replace(",", "," * 9000).replace("~", "x" * 9000).replace("@", "x" * 9000).replace(":", ":" + "1" * 9000),
+    lambda text: text.translate({ord(sign): sign * 9000 for sign in ",~@:;"}),
     lambda text: text.replace("3", "3" * 9000), lambda text: "-".join([text.split("|")[0] + "x"] * 900),
 ])  # fmt: skip
 def test_a_message_repeats_little_of_a_wrong_text(family, damage):

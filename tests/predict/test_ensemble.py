@@ -12,7 +12,7 @@ from torch import nn
 from nasviz.benchmarks import Benchmark
 from nasviz.graph.cost import total_flops
 from nasviz.predict import contrastive
-from nasviz.predict.ensemble import Gennape, Settings, partition, settings_from_dict
+from nasviz.predict.ensemble import Gennape, Settings, _standardised, partition, settings_from_dict
 from nasviz.predict.population import Population
 
 MEMBERS = ["CL+FCM+T", "CL", "k-GNN", "FLOPs"]
@@ -77,6 +77,17 @@ def test_networks_stay_in_their_place(scores, model, nb201):
 def test_members_that_agree_on_everything_do_not_divide_by_zero(model, nb201):
     twins = model.score([nb201.graphs()[0]] * 3)
     assert twins.notna().all(axis=None) and np.ptp(twins["score"]) < 1e-9
+
+
+@pytest.mark.parametrize("values", [[0.7, 0.7], [0.7, 0.7 + 1e-7, 0.7 - 1e-7], [0.0, 0.0], [-3e8, -3e8 - 32], [5.0]])
+def test_rounding_is_no_difference_between_networks(values):
+    """Standardising what only rounding sets apart would make it as large as a real difference."""
+    assert _standardised(pd.DataFrame({"a": values}))["a"].tolist() == [0] * len(values)
+
+
+def test_a_small_difference_is_one():
+    scaled = _standardised(pd.DataFrame({"a": [0.70001, 0.70003], "b": [3e-9, 1e-9], "same": 0.3}))
+    np.testing.assert_allclose(scaled, [[-1, 1, 0], [1, -1, 0]])
 
 
 def test_without_a_member_that_predicts_accuracy_there_is_no_accuracy(model, nb201):
