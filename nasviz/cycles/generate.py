@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nasviz.cycles import files
+from nasviz.cycles.checks import architecture, check_job, check_new_job, trained
 from nasviz.cycles.cycle import Cycle
 from nasviz.cycles.run import Run
 from nasviz.cycles.task import TEST, VALIDATION, Task, get_task
-from nasviz.cycles.training import FINE_TUNING, Report, Training, fit, silent
+from nasviz.cycles.training import FINE_TUNING, FROM_SCRATCH, Report, Training, fit, silent
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,7 @@ def train_cycle(
     run: Run,
     network: "nn.Module | Mapping[str, str]",
     task: str | Task = "digits",
-    training: Training | None = Training(),
+    training: Training | None = FROM_SCRATCH,
     *,
     name: str = "",
     parent: int | None = None,
@@ -131,7 +131,7 @@ def fine_tune(
         If the cycle has no weights, or its network cannot be built; and what `train_cycle` raises.
     """
     parent = run.cycle(cycle)
-    network = _trained(parent, module)
+    network = trained(parent, module)
     note = f"Fine-tuned from cycle {cycle}: {training}."
     return train_cycle(
         run,
@@ -153,7 +153,7 @@ def new_job(
     *,
     folder: str | Path,
     task: str | Task = "digits",
-    training: Training = Training(),
+    training: Training = FROM_SCRATCH,
     network: "nn.Module | Mapping[str, str] | None" = None,
     name: str = "",
     primary: str = "",
@@ -200,7 +200,7 @@ def new_job(
     check_new_job(run, cycle, folder=folder, task=task, network=network, primary=primary)
     task = get_task(task)
     initial = None if cycle is None else run.cycle(cycle)
-    module = network if initial is None else _trained(initial, network)
+    module = network if initial is None else trained(initial, network)
     after = "" if initial is None else f" Started from cycle {cycle} of the run {run.name!r}."
     new = Run.create(
         folder,
@@ -227,59 +227,6 @@ def new_job(
     return new
 
 
-def check_job(run: Run, task: str | Task = "digits", **_: Any) -> Task:
-    """The task, if a job on it can write its cycles into this run; everything that is quick to know beforehand.
-
-    Raises
-    ------
-    PermissionError
-        If the run is open for reading.
-    ValueError
-        If there is no such task, or it does not give the run's primary metric.
-    """
-    if not run.writable:
-        raise PermissionError(f"the run {run.name!r} is open for reading; Run.open(folder, writable=True) writes.")
-    task = get_task(task)
-    task.check_primary(run.primary)
-    return task
-
-
-def check_new_job(
-    run: Run | None,
-    cycle: int | None,
-    *,
-    folder: str | Path,
-    task: str | Task = "digits",
-    network: "nn.Module | Mapping[str, str] | None" = None,
-    primary: str = "",
-    **_: Any,
-) -> None:
-    """Refuse a new job that cannot go well; it raises what `new_job` does."""
-    get_task(task).check_primary(primary or (run.primary if run else "accuracy"))
-    if (Path(folder) / files.RUN).exists():
-        raise FileExistsError(f"folder={str(folder)!r} holds a run already; name another folder.")
-    if cycle is None and network is None:
-        raise ValueError(
-            "network=None: a job that starts from no cycle needs a module, or a mapping "
-            "{'family': ..., 'arch': ..., 'scale': ...}."
-        )
-    if cycle is not None and isinstance(network, Mapping):
-        raise ValueError("network: the network is the cycle's; start from nothing (cycle=None) to train another.")
-    if isinstance(network, Mapping):
-        _architecture(network)
-
-
-def _architecture(source: Mapping[str, str]) -> tuple[Any, Any, str]:
-    """Family, architecture and scale that a mapping names."""
-    from nasviz.families import get
-
-    if not {"family", "arch"} <= set(source) <= {"family", "arch", "scale"}:
-        raise ValueError(f"network={dict(source)!r}: it names 'family', 'arch' and, if not 'paper', 'scale'.")
-    family, scale = get(source["family"]), source.get("scale", "paper")
-    family.skeleton(scale)
-    return family, family.parse(source["arch"]), scale
-
-
 def _network(network: Any, source: Mapping[str, Any] | None, seed: int) -> "tuple[nn.Module, dict[str, Any]]":
     """The module, and how it was made."""
     import torch
@@ -288,25 +235,10 @@ def _network(network: Any, source: Mapping[str, Any] | None, seed: int) -> "tupl
         if not isinstance(network, torch.nn.Module):
             raise ValueError(f"network={network!r}: it is an nn.Module, or a mapping that names an architecture.")
         return network, dict(source or {"graph": True, "class": type(network).__qualname__})
-    family, arch, scale = _architecture(network)
+    family, arch, scale = architecture(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return family.build(arch, scale), {**network, "scale": scale}
-
-
-def _trained(cycle: Cycle, module: "nn.Module | None") -> "nn.Module":
-    """The cycle's network with its weights; in `module`, where that is given."""
-    weights = cycle.weights()
-    if module is None:
-        return cycle.module()
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"the weights of cycle {cycle.index} do not fit the module that was given: {reason}"
-        ) from error
-    return module
 
 
 def _made(cycle: Cycle) -> dict[str, Any]:
@@ -345,11 +277,12 @@ def _measured(run: Run, module: "nn.Module", task: Task, folder: Path, threads: 
     units = {"accuracy": "fraction", **task.units}
     performance = found.metrics[TEST].get(run.primary) if run.higher_is_better else None
     standard = network_metrics(graph, performance=performance, latency=timing)
+    known = {phase: {name: units[name] for name in found.metrics[phase] if name in units} for phase in judged}
     return {
         "graph": graph,
         "weights": module,
         "metrics": found.metrics[TEST] | standard | _prefixed(found.metrics, prefixes),
-        "units": _prefixed({phase: {k: units[k] for k in found.metrics[phase] if k in units} for phase in judged}, prefixes),
+        "units": _prefixed(known, prefixes),
         "artifacts": _prefixed(found.artifacts, prefixes),
         "layers": layers,
         "source": {"latency": {"batch": timing.batch, "threads": timing.threads, "runtime": timing.runtime,

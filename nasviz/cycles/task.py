@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ def checked_datasets(data: Any) -> "dict[str, Dataset]":
 
 
 def get_task(task: "str | Task") -> Task:
-    """The task of this name, or the task itself.
+    """The task of this name, or at ``"package.module:NAME"``, or the task itself.
 
     Raises
     ------
@@ -118,9 +119,22 @@ def get_task(task: "str | Task") -> Task:
     """
     if isinstance(task, Task):
         return task
-    if task not in TASKS:
-        raise ValueError(f"task={task!r}: known tasks are {', '.join(TASKS)}; for others give a nasviz.cycles.Task.")
-    return TASKS[task]
+    if task in TASKS:
+        return TASKS[task]
+    place, colon, name = str(task).partition(":")
+    if not colon:
+        raise ValueError(
+            f"task={task!r}: known tasks are {', '.join(TASKS)}; for others give a nasviz.cycles.Task, or where one "
+            "is, as in 'package.module:TASK'."
+        )
+    try:
+        found = getattr(import_module(place), name, None)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"task={task!r}: {place} cannot be imported ({reason}).") from error
+    if not isinstance(found, Task):
+        raise ValueError(f"task={task!r}: {place} has no nasviz.cycles.Task called {name!r}.")
+    return found
 
 
 VALIDATION_IMAGES = 200

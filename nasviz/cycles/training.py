@@ -98,6 +98,8 @@ class Training:
         return f"{epochs}, {self.optimiser}, lr {self.lr:g}, batches of {self.batch_size}, seed {self.seed}"
 
 
+FROM_SCRATCH = Training()
+"""How a new network is trained, unless told otherwise."""
 FINE_TUNING = Training(epochs=4, lr=0.01)
 """How a trained network is trained on, unless told otherwise."""
 
