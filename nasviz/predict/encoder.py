@@ -1,4 +1,4 @@
-"""Graph neural networks over computation graphs: the contrastive encoder and the k-GNN baseline."""
+"""Graph neural networks over computation graphs: the contrastive encoder and the baselines trained end to end."""
 
 from itertools import pairwise
 
@@ -6,9 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch
-from torch_geometric.nn import GraphConv, global_mean_pool
+from torch_geometric.nn import GCNConv, GINConv, GraphConv, global_mean_pool
 from torch_geometric.utils import to_dense_batch
 
+from nasviz.predict.compact import CONVOLUTIONS, CompactBatch, Sparse
 from nasviz.predict.mlp import MLP
 from nasviz.predict.tensors import FEATURES
 
@@ -16,22 +17,33 @@ PART = 16  # graphs that the Transformer sees at once
 
 
 class GNN(nn.Module):
-    """A linear embedding of the node features, then k-GNN layers (Morris et al., AAAI 2019) with ReLU.
+    """A linear embedding of the node features, then layers of one kind with ReLU.
 
     Parameters
     ----------
     width : int
         Size of a node's vector in every layer.
     layers : int
-        Number of `GraphConv` layers.
+        Number of layers.
     in_features : int
         Length of the node features.
+    convolution : str
+        "k-GNN" (`GraphConv`; Morris et al., AAAI 2019), "GCN" (Kipf and Welling, ICLR 2017) or "GIN" (Xu et al., ICLR
+        2019, with two linear layers and a ReLU between them).
+
+    Raises
+    ------
+    ValueError
+        If there is no such convolution.
     """
 
-    def __init__(self, width: int, layers: int, in_features: int = len(FEATURES)):
+    def __init__(self, width: int, layers: int, in_features: int = len(FEATURES), convolution: str = "k-GNN"):
         super().__init__()
+        if convolution not in CONVOLUTIONS:
+            raise ValueError(f"convolution={convolution!r}: choose from {', '.join(CONVOLUTIONS)}.")
+        self.convolution = convolution
         self.embed = nn.Linear(in_features, width)
-        self.convs = nn.ModuleList(GraphConv(width, width) for _ in range(layers))
+        self.convs = nn.ModuleList(_layer(convolution, width) for _ in range(layers))
 
     def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
         """(nodes, features) → (nodes, width)."""
@@ -39,6 +51,39 @@ class GNN(nn.Module):
         for conv in self.convs:
             x = conv(x, edge_index).relu()
         return x
+
+    def of_classes(self, batch: CompactBatch) -> torch.Tensor:
+        """What `forward` computes, once for all nodes of a class: (classes after the last layer, width)."""
+        x = self.embed(batch.x)
+        for conv, step in zip(self.convs, batch.steps, strict=True):
+            x = _ON_CLASSES[self.convolution](conv, step, x).relu()
+        return x
+
+
+def _layer(convolution: str, width: int) -> nn.Module:
+    if convolution == "GIN":
+        return GINConv(nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)))
+    return (GraphConv if convolution == "k-GNN" else GCNConv)(width, width)
+
+
+def _k_gnn(conv: GraphConv, step: Sparse, x: torch.Tensor) -> torch.Tensor:
+    """W₁ x_i + W₂ Σ_j x_j + b; both products are made before the sum, where there are fewer rows."""
+    weights = torch.cat([conv.lin_rel.weight, conv.lin_root.weight])
+    sent_and_kept = (x @ weights.T).view(2 * len(x), -1)
+    return step @ sent_and_kept + conv.lin_rel.bias
+
+
+def _gcn(conv: GCNConv, step: Sparse, x: torch.Tensor) -> torch.Tensor:
+    """W Σ_j x_j / √(d_i d_j) + b, i itself being one of the j."""
+    return step @ conv.lin(x) + conv.bias
+
+
+def _gin(conv: GINConv, step: Sparse, x: torch.Tensor) -> torch.Tensor:
+    """MLP(x_i + Σ_j x_j)."""
+    return conv.nn(step @ x)
+
+
+_ON_CLASSES = {"k-GNN": _k_gnn, "GCN": _gcn, "GIN": _gin}
 
 
 class Encoder(nn.Module):
@@ -91,17 +136,29 @@ class Encoder(nn.Module):
         return torch.cat(pooled)
 
 
-class KGNN(nn.Module):
-    """The end-to-end baseline: node embedding of 32, six k-GNN layers, mean pooling, an MLP of four layers of 32."""
+class EndToEnd(nn.Module):
+    """A baseline that is trained end to end: node embedding of 32, six layers, mean pooling, an MLP of four of 32.
 
-    def __init__(self, width: int = 32, layers: int = 6, seed: int = 0):
+    Parameters
+    ----------
+    convolution : str
+        "k-GNN", "GCN" or "GIN".
+    width, layers : int
+        32 and 6 in the paper.
+    seed : int
+        Of the MLP's initial weights.
+    """
+
+    def __init__(self, convolution: str = "k-GNN", width: int = 32, layers: int = 6, seed: int = 0):
         super().__init__()
-        self.config = {"width": width, "layers": layers}
-        self.gnn = GNN(width, layers)
+        self.config = {"convolution": convolution, "width": width, "layers": layers}
+        self.gnn = GNN(width, layers, convolution=convolution)
         self.head = MLP(width, hidden=width, layers=4, seed=seed)
 
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """A batch of N graphs → standardised targets (N,)."""
+    def forward(self, batch: Batch | CompactBatch) -> torch.Tensor:
+        """A batch of N graphs → standardised targets (N,), up to rounding the same for both kinds of batch."""
+        if isinstance(batch, CompactBatch):
+            return self.head(batch.pool @ self.gnn.of_classes(batch))
         return self.head(global_mean_pool(self.gnn(batch.x, batch.edge_index), batch.batch))
 
 

@@ -19,7 +19,7 @@ from nasviz.predict.encoder import Encoder
 from nasviz.predict.folds import Fold, split
 from nasviz.predict.metrics import kendall
 from nasviz.predict.population import Population
-from nasviz.predict.regressors import FlopsRanker, HeadRegressor, KGNNRegressor, Member
+from nasviz.predict.regressors import FlopsRanker, GNNRegressor, HeadRegressor, Member
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
@@ -171,7 +171,7 @@ class Gennape:
                 members[name] = FlopsRanker()
             elif name == "k-GNN":
                 path = folder and folder / f"kgnn-{seed}.safetensors"
-                members[name] = KGNNRegressor().fit(
+                members[name] = GNNRegressor().fit(
                     training, validation, epochs=settings.kgnn_epochs, seed=seed, device=device, checkpoint=path,
                     progress=progress,
                 )  # fmt: skip

@@ -12,9 +12,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
 from nasviz.predict.clusters import ClusterSpace
-from nasviz.predict.encoder import KGNN, Encoder
+from nasviz.predict.encoder import Encoder, EndToEnd
 from nasviz.predict.mlp import MLP, MLPEnsemble
-from nasviz.predict.regressors import FlopsRanker, HeadRegressor, KGNNRegressor
+from nasviz.predict.regressors import FlopsRanker, GNNRegressor, HeadRegressor
 from nasviz.predict.transform import transform_from_dict
 from nasviz.resources import write_atomically
 
@@ -40,7 +40,7 @@ def save(model: "Gennape", folder: Path) -> Path:
                 f"member.{name}.shift": torch.as_tensor(member.shift_),
                 f"member.{name}.scale": torch.as_tensor(member.scale_),
             }
-        elif isinstance(member, KGNNRegressor):
+        elif isinstance(member, GNNRegressor):
             description |= {"transform": member.transform.to_dict(), "config": member.network.config}
             tensors |= _prefixed(f"member.{name}", member.network.state_dict())
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -98,9 +98,9 @@ def _member(name, description, tensors, encoder, space):
     if description["kind"] == "FlopsRanker":
         return FlopsRanker()
     transform = transform_from_dict(description["transform"])
-    if description["kind"] == "KGNNRegressor":
-        member = KGNNRegressor()
-        member.network = KGNN(**description["config"]).eval()
+    if description["kind"] == "GNNRegressor":
+        member = GNNRegressor(description["config"]["convolution"])
+        member.network = EndToEnd(**description["config"]).eval()
         member.network.load_state_dict(tensors)
     else:
         member = HeadRegressor(name, encoder, space)

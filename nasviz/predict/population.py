@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from nasviz.graph.cost import total_flops
 from nasviz.graph.graph import ComputeGraph
+from nasviz.predict.compact import CompactGraphs
 from nasviz.predict.contrastive import embed
 from nasviz.predict.encoder import Encoder
 from nasviz.predict.tensors import to_dataset
@@ -30,6 +31,7 @@ class Population:
     dataset: list[Data]
     flops: np.ndarray
     _embeddings: dict[int, tuple[Encoder, np.ndarray]] = field(default_factory=dict, repr=False)
+    _compact: dict[tuple, CompactGraphs] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, graphs: "Sequence[ComputeGraph] | Population") -> Self:
@@ -61,10 +63,11 @@ class Population:
         return len(self.dataset)
 
     def take(self, rows: Sequence[int]) -> Self:
-        """The networks at `rows`, with the embeddings already computed."""
+        """The networks at `rows`, with what was already computed for them."""
         rows = np.arange(len(self))[rows]
         part = type(self)([self.dataset[i] for i in rows], self.flops[rows])
         part._embeddings = {key: (encoder, h[rows]) for key, (encoder, h) in self._embeddings.items()}
+        part._compact = {key: compact.take(rows) for key, compact in self._compact.items()}
         return part
 
     def embedding(self, encoder: Encoder) -> np.ndarray:
@@ -72,6 +75,13 @@ class Population:
         if id(encoder) not in self._embeddings:
             self._embeddings[id(encoder)] = encoder, embed(encoder, self.dataset)
         return self._embeddings[id(encoder)][1]
+
+    def compact(self, layers: int, convolution: str) -> CompactGraphs:
+        """The graphs as `CompactGraphs` for a network of so many layers; made once."""
+        key = (layers, convolution)
+        if key not in self._compact:
+            self._compact[key] = CompactGraphs(self.dataset, *key)
+        return self._compact[key]
 
 
 def _inputs(graph: ComputeGraph) -> int:

@@ -1,7 +1,8 @@
 """The members of the ensemble: predictors of one kind, each with `predict` and `fine_tune`.
 
-`HeadRegressor` is CL, CL+T, CL+FCM and CL+FCM+T, which differ in two switches; `KGNNRegressor` is the baseline that
-is trained end to end; `FlopsRanker` ranks by FLOPs alone.
+`HeadRegressor` is CL, CL+T, CL+FCM and CL+FCM+T, which differ in two switches; `GNNRegressor` is the baselines k-GNN,
+GCN and GIN that are trained end to end; `FlopsRanker` ranks by FLOPs alone. `nasviz.predict.pairwise` has the members
+that compare.
 """
 
 import copy
@@ -13,13 +14,13 @@ import torch
 from torch.nn import functional as F
 
 from nasviz.predict.clusters import ClusterSpace
-from nasviz.predict.encoder import KGNN, Encoder
+from nasviz.predict.compact import CompactGraphs
+from nasviz.predict.encoder import Encoder, EndToEnd
 from nasviz.predict.folds import Fold
 from nasviz.predict.heads import fine_tune_head, fit_head, predict_head
 from nasviz.predict.metrics import srcc
 from nasviz.predict.mlp import MLP, MLPEnsemble
 from nasviz.predict.population import Population, as_tensor
-from nasviz.predict.tensors import batches
 from nasviz.predict.training import Schedule, fingerprint, seeded, train
 from nasviz.predict.transform import AccuracyTransform, FlopsTransform
 
@@ -92,12 +93,19 @@ class HeadRegressor:
         return self.transform.transform(fold.accuracy, fold.population.flops)
 
 
-class KGNNRegressor:
-    """The k-GNN baseline, trained end to end on standardised accuracies."""
+class GNNRegressor:
+    """A baseline of graph layers, trained end to end on standardised accuracies.
+
+    Parameters
+    ----------
+    convolution : str
+        "k-GNN", "GCN" or "GIN".
+    """
 
     predicts_accuracy = True
 
-    def __init__(self) -> None:
+    def __init__(self, convolution: str = "k-GNN") -> None:
+        self.convolution = convolution
         self.transform = AccuracyTransform()
 
     def fit(
@@ -116,7 +124,7 @@ class KGNNRegressor:
         """Train the network and keep its last weights; `validation` is only watched, in ``history_``."""
         self.transform.fit(training.accuracy)
         with seeded(seed):
-            self.network = KGNN(seed=seed).to(device)
+            self.network = EndToEnd(self.convolution, seed=seed).to(device)
 
         def watch() -> dict[str, float]:
             return {"validation_srcc": srcc(self.predict(validation.population), validation.accuracy)}
@@ -129,10 +137,9 @@ class KGNNRegressor:
     def predict(self, population: Population) -> np.ndarray:
         """Predicted accuracies, shape (N,)."""
         device = next(self.network.parameters()).device
-        target = np.empty(len(population))
-        for rows, graphs in batches(population.dataset, range(len(population)), 128):
-            target[rows.numpy()] = self.network(graphs.to(device)).cpu().numpy()
-        return self.transform.inverse(target)
+        graphs = self._compact(population).batches(range(len(population)), 128)
+        target = torch.cat([self.network(batch.to(device)).cpu() for _, batch in graphs])
+        return self.transform.inverse(target.numpy())
 
     def fine_tune(self, labelled: Fold, *, epochs: int = 100, lr: float = 1e-3, seed: int = 0) -> Self:
         """A new regressor: all weights are trained on, in batches of one."""
@@ -141,21 +148,25 @@ class KGNNRegressor:
         tuned._train(labelled, Schedule(len(labelled), 1, epochs, lr), seed)
         return tuned
 
+    def _compact(self, population: Population) -> CompactGraphs:
+        return population.compact(self.network.config["layers"], self.convolution)
+
     def _train(self, fold: Fold, schedule: Schedule, seed: int, **options):
         target = as_tensor(self.transform.transform(fold.accuracy))
         device = next(self.network.parameters()).device
+        graphs = self._compact(fold.population)
 
         def loss(batch: tuple) -> dict[str, torch.Tensor]:
-            rows, graphs = batch
-            return {"loss": F.mse_loss(self.network(graphs.to(device)), target[rows].to(device))}
+            rows, part = batch
+            return {"loss": F.mse_loss(self.network(part.to(device)), target[rows].to(device))}
 
         return train(
             self.network,
-            lambda order: batches(fold.population.dataset, order, schedule.batch_size),
+            lambda order: graphs.batches(order, schedule.batch_size),
             loss,
             schedule,
             seed=seed,
-            label="k-GNN",
+            label=self.convolution,
             identity={"data": fingerprint(fold.accuracy, fold.population.flops)},
             **options,
         )
@@ -175,4 +186,4 @@ class FlopsRanker:
         return self
 
 
-Member = HeadRegressor | KGNNRegressor | FlopsRanker
+Member = HeadRegressor | GNNRegressor | FlopsRanker

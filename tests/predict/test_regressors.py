@@ -10,7 +10,7 @@ from nasviz.predict.ensemble import partition
 from nasviz.predict.folds import Fold
 from nasviz.predict.metrics import srcc
 from nasviz.predict.population import Population
-from nasviz.predict.regressors import VARIANTS, FlopsRanker, HeadRegressor, KGNNRegressor
+from nasviz.predict.regressors import VARIANTS, FlopsRanker, GNNRegressor, HeadRegressor
 from nasviz.predict.tensors import batches
 
 
@@ -51,8 +51,8 @@ def regressor(encoder, space):
 
 
 @pytest.fixture(scope="module")
-def kgnn(training, validation) -> KGNNRegressor:
-    return KGNNRegressor().fit(training, validation, epochs=3)
+def kgnn(training, validation) -> GNNRegressor:
+    return GNNRegressor().fit(training, validation, epochs=3)
 
 
 def weights(module: torch.nn.Module) -> torch.Tensor:
@@ -152,7 +152,7 @@ def test_the_k_gnn_predicts_each_network_in_its_place(kgnn, training, target):
 
 
 def test_the_k_gnn_learns(training, validation):
-    member = KGNNRegressor().fit(training, validation, epochs=20, batch_size=8, lr=5e-3)
+    member = GNNRegressor().fit(training, validation, epochs=20, batch_size=8, lr=5e-3)
     assert member.history_["loss"].iloc[-1] < 0.8 * member.history_["loss"].iloc[0]
     assert srcc(member.predict(training.population), training.accuracy) > 0.6
     watched = member.history_["validation_srcc"]
@@ -160,10 +160,10 @@ def test_the_k_gnn_learns(training, validation):
 
 
 def test_validation_is_only_watched_by_the_k_gnn(kgnn, training, validation, target):
-    other = KGNNRegressor().fit(training, target, epochs=3)
+    other = GNNRegressor().fit(training, target, epochs=3)
     assert torch.equal(weights(kgnn.network), weights(other.network))
     assert kgnn.history_["loss"].equals(other.history_["loss"])
-    seeds = [KGNNRegressor().fit(training, validation, epochs=1, seed=seed).network for seed in (0, 1)]
+    seeds = [GNNRegressor().fit(training, validation, epochs=1, seed=seed).network for seed in (0, 1)]
     assert not torch.equal(weights(seeds[0]), weights(seeds[1]))
 
 
@@ -182,11 +182,22 @@ def test_fine_tuning_the_k_gnn_makes_a_new_one(kgnn, target):
 
 def test_the_k_gnns_checkpoint_knows_its_labels(training, validation, tmp_path):
     path = tmp_path / "kgnn.safetensors"
-    first, again = (KGNNRegressor().fit(training, validation, epochs=1, checkpoint=path) for _ in range(2))
+    first, again = (GNNRegressor().fit(training, validation, epochs=1, checkpoint=path) for _ in range(2))
     assert torch.equal(weights(first.network), weights(again.network))
     shuffled = Fold(training.population, training.accuracy[::-1])
     with pytest.raises(ValueError, match="checkpoint of another training"):
-        KGNNRegressor().fit(shuffled, validation, epochs=1, checkpoint=path)
+        GNNRegressor().fit(shuffled, validation, epochs=1, checkpoint=path)
+
+
+@pytest.mark.parametrize("convolution", ["GCN", "GIN"])
+def test_other_convolutions_learn_too_and_are_others(kgnn, training, validation, target, convolution):
+    member = GNNRegressor(convolution).fit(training, validation, epochs=3, batch_size=8, lr=5e-3)
+    assert member.history_["loss"].iloc[-1] < member.history_["loss"].iloc[0]
+    few = target.take(range(4))
+    assert np.abs(member.predict(few.population) - kgnn.predict(few.population)).max() > 1e-5
+    tuned = member.fine_tune(few, epochs=1)
+    assert tuned.convolution == convolution and tuned.network.gnn.convolution == convolution
+    assert not torch.equal(weights(tuned.network), weights(member.network))
 
 
 # FLOPs
