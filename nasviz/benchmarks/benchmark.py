@@ -160,8 +160,9 @@ class Benchmark:
         return result
 
     def _cache_file(self) -> Path | None:
-        """Named after all that the graphs depend on, their code included; none for a family typed into a notebook."""
-        own = [getattr(sys.modules[type(get(name)).__module__], "__file__", None) for name in self.families]
+        """Named after all that the graphs depend on, their code included; none for a family that no module holds."""
+        modules = [sys.modules.get(type(get(name)).__module__) for name in self.families]
+        own = [getattr(module, "__file__", None) for module in modules]  # none of what is typed into a notebook
         if not all(own):
             return None
         rooms = [path for room in (graph, families) for path in Path(room.__file__).parent.glob("*.py")]

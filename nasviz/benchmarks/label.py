@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from nasviz.benchmarks.quick import quicken
-from nasviz.families import get
+from nasviz.families import Family, get
 
 LOG_COLUMNS = ["family", "arch", "seed", "accuracy", "seconds"]
 
@@ -122,12 +122,15 @@ def train(module: nn.Module, recipe: Recipe, seed: int) -> float:
     return (predicted == test_classes).double().mean().item()
 
 
-def train_one(family: str, arch: str, seed: int, recipe: Recipe) -> dict[str, Any]:
-    """Build, initialise and train one architecture, given as text; a row of the result table."""
+def train_one(family: str | Family, arch: str, seed: int, recipe: Recipe) -> dict[str, Any]:
+    """Build, initialise and train one architecture, given as text; a row of the result table.
+
+    Another process knows no name that a user's own file registered here: there, give the family itself.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    fam, start = get(family), time.perf_counter()
+    fam, start = get(family) if isinstance(family, str) else family, time.perf_counter()
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -137,7 +140,7 @@ def train_one(family: str, arch: str, seed: int, recipe: Recipe) -> dict[str, An
         torch.set_num_threads(threads)  # this may be the caller's own process
         torch.set_flush_denormal(False)
     return {
-        "family": family,
+        "family": fam.name,
         "arch": arch,
         "seed": seed,
         "accuracy": accuracy,
@@ -203,7 +206,7 @@ def label(
         if written is None:
             _append(file, {"recipe": asdict(recipe)})
         results = joblib.Parallel(jobs, return_as="generator_unordered")(
-            joblib.delayed(train_one)(*key, recipe) for key in missing
+            joblib.delayed(train_one)(fam, arch, seed, recipe) for _, arch, seed in missing
         )
         bar = tqdm(results, f"label {family}", len(wanted), initial=len(wanted) - len(missing), disable=not progress)
         for row in bar:

@@ -83,7 +83,7 @@ def test_a_log_is_resumed_after_a_kill_in_mid_line(tmp_path, monkeypatch):
     trained = []
     monkeypatch.setattr("nasviz.benchmarks.label.train_one", lambda *key: trained.append(key) or train_one(*key))
     again = quick(log)
-    assert trained == [("nb101", ARCHS[1], 0, TINY)], "only the row that was cut is trained again"
+    assert trained == [(nv.families.get("nb101"), ARCHS[1], 0, TINY)], "only the row that was cut is trained again"
     assert again.drop(columns="seconds").equals(first.drop(columns="seconds")), "one seed, one accuracy"
     assert read_log(log)[0] == TINY and len(read_log(log)[1]) == 2
     assert quick(log, archs=[*ARCHS[::-1], ARCHS[0]]).arch.tolist() == ARCHS[::-1], "in the order asked for, once each"
@@ -107,7 +107,7 @@ def fake(monkeypatch) -> None:
         if seed == 9:
             raise KeyboardInterrupt
         accuracy = (sum(arch.encode()) % 97 + seed) / 100
-        return {"family": family, "arch": arch, "seed": seed, "accuracy": accuracy, "seconds": 0.1}
+        return {"family": family.name, "arch": arch, "seed": seed, "accuracy": accuracy, "seconds": 0.1}
 
     monkeypatch.setattr("nasviz.benchmarks.label.train_one", train)
 

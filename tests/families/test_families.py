@@ -1,8 +1,9 @@
 """What holds for every family, and that a user's own family is one file."""
 
-import importlib.util
+import importlib
 import sys
 
+import pandas as pd
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -145,12 +146,11 @@ def test_a_user_adds_a_family_in_one_file_of_their_own(tmp_path, monkeypatch):
     from nasviz.families import family as register_module
 
     monkeypatch.setattr(register_module, "_registered", dict(register_module._registered))
-    path = tmp_path / "chains.py"
-    path.write_text(OWN, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("chains", path)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "chains", module)
-    spec.loader.exec_module(module)
+    monkeypatch.setenv("NASVIZ_HOME", str(tmp_path / "home"))
+    (tmp_path / "chains.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "chains", raising=False)
+    importlib.import_module("chains")
 
     chains = nv.families.get("chains")
     assert "chains" in nv.families.names()
@@ -159,6 +159,19 @@ def test_a_user_adds_a_family_in_one_file_of_their_own(tmp_path, monkeypatch):
     assert chains.graph(arch).params == 9 * (4 + 4 * 8 + 8 * 16) + 2 * 28 + 16 * 10 + 10
     assert chains.build(arch)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
-    runs = label("chains", ["4-8-16", "4-4-4"], tmp_path / "log", seeds=[0], recipe=Recipe(epochs=1), jobs=1)
+    runs = label("chains", ["4-8-16", "4-4-4"], tmp_path / "log", seeds=[0], recipe=Recipe(epochs=1), jobs=2)
     bench = nv.benchmarks.from_table(runs.drop(columns="family"), "chains", scale="digits")
     assert [graph.params for graph in bench.graphs()] == [chains.graph(chains.parse(a)).params for a in runs.arch]
+    assert len(list(tmp_path.glob("home/graphs/*.arrow"))) == 1
+
+
+def test_a_family_of_no_module_makes_a_benchmark_too(tmp_path, monkeypatch):
+    """Typed into a notebook, or run from a file without importing it: its graphs are not kept on disk."""
+    from nasviz.families import family as register_module
+
+    monkeypatch.setattr(register_module, "_registered", dict(register_module._registered))
+    monkeypatch.setenv("NASVIZ_HOME", str(tmp_path))
+    exec(OWN, {"__name__": "no such module"})  # noqa: S102
+    bench = nv.benchmarks.from_table(pd.DataFrame({"arch": ["4-8-16"] * 1000, "accuracy": 0.5}), "chains", scale="digits")
+    assert {graph.params for graph in bench.graphs()} == {9 * (4 + 4 * 8 + 8 * 16) + 2 * 28 + 16 * 10 + 10}
+    assert not list(tmp_path.rglob("*.arrow"))
