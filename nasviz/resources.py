@@ -1,8 +1,10 @@
-"""Where nasviz finds the files that it ships and keeps the files that it makes, and how it writes one safely."""
+"""Where nasviz finds the files that it ships and keeps those that it makes, how it writes one safely; what is extra."""
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from uuid import uuid4
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -98,3 +100,17 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def extra(module: str, name: str) -> ModuleType:
+    """An optional dependency.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed; the sentence names the extra of this package that brings it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{module.partition('.')[0]} is missing ({error}); pip install 'nasviz[{name}]'.") from error

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -122,9 +123,14 @@ def wrong_face(source: str, module: str) -> list[str]:
     ]
 
 
+@cache  # it reads the metadata of everything that is installed
+def package_owners() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
 def undeclared(source: str, declared: set[str]) -> list[str]:
     """Imported packages that are neither Python's own, nor ours, nor in `declared` (distribution names)."""
-    owners = packages_distributions()
+    owners = package_owners()
     found = []
     for line, _, name in imports(ast.parse(source), "nasviz.x"):
         top = name.split(".")[0]

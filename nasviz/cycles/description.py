@@ -14,6 +14,7 @@ from nasviz.cycles.frames import LAYER_COLUMNS
 from nasviz.cycles.write import number
 from nasviz.graph.cost import is_counted, macs, other, total_flops, total_macs
 from nasviz.graph.graph import ComputeGraph, Node
+from nasviz.graph.layers import layer_names
 from nasviz.graph.ops import Op
 from nasviz.measure import Latency, netscore_plus
 from nasviz.measure.capacity import channels, has_weights
@@ -37,7 +38,7 @@ def layer_table(
     capacity : DataFrame, optional
         Of `nasviz.measure.information_capacity`.
     latency : DataFrame, optional
-        Of `nasviz.measure.latency_by_layer`.
+        Of `nasviz.measure.latency_by_layer`, or `modules` of `nasviz.measure.layer_times`.
     batch : int
         Inputs in the example that the graph was traced on; FLOPs are for one.
 
@@ -139,7 +140,7 @@ def describe(
     metrics: Mapping[str, float | None] | None = None,
     performance: float | None = None,
     data: Any = None,
-    timed: bool = False,
+    timed: bool | str = False,
     batch: int = 1,
 ) -> dict[str, Any]:
     """All that a run keeps of a module: ``run.add("wide", **describe(module, example))``.
@@ -156,8 +157,9 @@ def describe(
         The primary metric, for NetScore+; ``metrics["accuracy"]`` by default.
     data : tensor or iterable, optional
         Inputs for the information capacity of the layers, as `nasviz.measure.information_capacity` takes them.
-    timed : bool
-        Whether to measure latency, of the network and of its layers.
+    timed : bool or str
+        Whether to measure latency, of the network and of its layers, and with which runtime: True is "torch", another
+        one is "openvino".
     batch : int
         Inputs in the example.
 
@@ -175,37 +177,20 @@ def describe(
     from nasviz.measure import information_capacity, latency, latency_by_layer
 
     metrics = {name: number(name, value) for name, value in (metrics or {}).items()}
-    graph = trace(module, example)
+    graph, runtime = trace(module, example), timed if isinstance(timed, str) else "torch"
     standard = network_metrics(
         graph,
         performance=metrics.get("accuracy") if performance is None else performance,
-        latency=latency(module, example) if timed else None,
+        latency=latency(module, example, runtime=runtime) if timed else None,
         batch=batch,
     )
     layers = layer_table(
         graph,
         capacity=information_capacity(module, data, graph=graph) if data is not None else None,
-        latency=latency_by_layer(module, example) if timed else None,
+        latency=latency_by_layer(module, example, runtime=runtime) if timed else None,
         batch=batch,
     )
     return {"graph": graph, "weights": unwrapped(module), "metrics": standard | metrics, "layers": layers}
-
-
-def layer_names(groups: list[tuple[str, Op]]) -> dict[tuple[str, Op], str]:
-    """A name for each operator of each module: the module's alone where it runs one operator."""
-    operators: dict[str, int] = {}
-    for layer, _ in groups:
-        operators[layer] = operators.get(layer, 0) + 1
-    names = {group: group[0] for group in groups if operators[group[0]] == 1 and group[0]}
-    taken = set(names.values())
-    for layer, op in groups:
-        if (layer, op) not in names:
-            name = f"{layer}.{op.value}".lstrip(".")
-            while name in taken:  # a module of that name is there, too
-                name += "_"
-            names[layer, op] = name
-            taken.add(name)
-    return names
 
 
 def _measured_rows(table: pd.DataFrame) -> pd.Series:

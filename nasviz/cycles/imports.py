@@ -4,9 +4,7 @@ Everything is read and checked before the run's folder is made.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nasviz.cycles.cycle import UNITS
@@ -123,20 +121,6 @@ def write_run(
     for entry in entries:
         run.add(**entry)
     return run
-
-
-def extra(module: str, name: str) -> ModuleType:
-    """An optional dependency.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed; the sentence names the extra of this package that brings it.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(f"{module.partition('.')[0]} is missing ({error}); pip install 'nasviz[{name}]'.") from error
 
 
 def renamed(metrics: Mapping[str, Any], columns: Mapping[str, str] | None) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from nasviz.cycles.imports import extra, renamed, write_run
+from nasviz.cycles.imports import renamed, write_run
 from nasviz.cycles.run import Run
+from nasviz.resources import extra
 
 PAGE = 1000
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nasviz.cycles.imports import extra, renamed, write_run
+from nasviz.cycles.imports import renamed, write_run
 from nasviz.cycles.run import Run
+from nasviz.resources import extra
 
 REDUCE: Mapping[str, Callable[[Sequence[float]], float]] = {"last": lambda values: values[-1], "max": max, "min": min}
 

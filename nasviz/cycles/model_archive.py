@@ -15,10 +15,9 @@ import pandas as pd
 
 from nasviz.cycles.checks import check_trained, trained
 from nasviz.cycles.cycle import PERFORMANCE, Cycle
-from nasviz.cycles.imports import extra
 from nasviz.cycles.run import Run
 from nasviz.cycles.training import Report, silent
-from nasviz.resources import write_atomically
+from nasviz.resources import extra, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn

@@ -36,6 +36,8 @@ class Latency:
         Threads that one operator may use.
     runtime, device : str
         What ran it, and where.
+    precision : str
+        The numbers that it computed with.
     """
 
     median_ms: float
@@ -47,12 +49,13 @@ class Latency:
     threads: int
     runtime: str
     device: str
+    precision: str = "float32"
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread" + "s" * (self.threads != 1)
         return (
             f"{self.median_ms:.3g} ms (quartiles {self.low_ms:.3g} to {self.high_ms:.3g} of {self.repeats} runs; "
-            f"batch {self.batch}, {threads}, {self.runtime} on {self.device})"
+            f"batch {self.batch}, {self.precision}, {threads}, {self.runtime} on {self.device})"
         )
 
 
@@ -66,7 +69,13 @@ def _torch(module: "nn.Module", example: Any, threads: int) -> Callable[[], obje
     return run
 
 
-RUNTIMES: dict[str, Prepare] = {"torch": _torch}
+def _openvino(module: "nn.Module", example: Any, threads: int) -> Callable[[], object]:
+    from nasviz.measure.openvino_counters import prepare
+
+    return prepare(module, example, threads)
+
+
+RUNTIMES: dict[str, Prepare] = {"torch": _torch, "openvino": _openvino}
 """What can run a network, by name. Another one is one more entry; it gets the module in eval mode."""
 
 
@@ -92,7 +101,7 @@ def latency(
     threads : int
         Threads that one operator may use.
     runtime : str
-        A key of `RUNTIMES`.
+        A key of `RUNTIMES`: "torch", or "openvino", which computes in float32 and needs the extra ``nasviz[openvino]``.
 
     Returns
     -------
@@ -100,13 +109,15 @@ def latency(
 
     Raises
     ------
+    ImportError
+        If the runtime is not installed.
     ValueError
-        If an argument has a wrong value.
+        If an argument has a wrong value, or the runtime cannot run the network.
     """
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime={runtime!r}: known runtimes are {', '.join(RUNTIMES)}.")
-    first = first_tensor(example)
-    with _measuring(module, repeats, warmup, threads):
+    first_tensor(example)
+    with measuring(module, repeats, warmup, threads):
         run = RUNTIMES[runtime](module, example, threads)
         for _ in range(warmup):
             run()
@@ -115,18 +126,30 @@ def latency(
             start = time.perf_counter_ns()
             run()
             times[i] = time.perf_counter_ns() - start
+    return summary(times, module, example, warmup, threads, runtime)
+
+
+def summary(times: np.ndarray, module: "nn.Module", example: Any, warmup: int, threads: int, runtime: str) -> Latency:
+    """Nanoseconds of some runs, as a Latency."""
+    import torch
+
     low, median, high = np.quantile(times / 1e6, (0.25, 0.5, 0.75)).tolist()
+    first = first_tensor(example)
+    number = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    number = number or (first.dtype if first.is_floating_point() else torch.get_default_dtype())
+    precision = str(number).removeprefix("torch.") if runtime == "torch" else "float32"
     batch = first.shape[0] if first.ndim else 1
-    return Latency(median, low, high, repeats, warmup, batch, threads, runtime, str(first.device))
+    return Latency(median, low, high, len(times), warmup, batch, threads, runtime, str(first.device), precision)
 
 
 def latency_by_layer(
-    module: "nn.Module", example: Any, *, repeats: int = 50, warmup: int = 5, threads: int = 1
+    module: "nn.Module", example: Any, *, repeats: int = 50, warmup: int = 5, threads: int = 1, runtime: str = "torch"
 ) -> pd.DataFrame:
     """Time what each module of a network runs itself, without the modules inside it.
 
-    A compiled module is timed as it was before. The clock is read by hooks, which costs some microseconds a module:
-    small layers look slower than they are, and the sum exceeds `latency`. Arguments are those of `latency`.
+    A compiled module is timed as it was before. With torch the clock is read by hooks, which costs some microseconds a
+    module: small layers look slower than they are, and the sum exceeds `latency`. Another runtime tells the times
+    itself, as in `layer_times`. Arguments are those of `latency`.
 
     Returns
     -------
@@ -142,6 +165,10 @@ def latency_by_layer(
     """
     from nasviz.graph.trace import unwrapped
 
+    if runtime != "torch":
+        from nasviz.measure.layer_times import layer_times
+
+        return layer_times(module, example, runtime=runtime, repeats=repeats, warmup=warmup, threads=threads).modules
     module = unwrapped(module)
     wait, names = _synchronise(example), {}
     spent: dict[str, int] = {}
@@ -163,7 +190,7 @@ def latency_by_layer(
         calls[name] = calls.get(name, 0) + 1
 
     rows = []
-    with _measuring(module, repeats, warmup, threads), ExitStack() as hooks:
+    with measuring(module, repeats, warmup, threads), ExitStack() as hooks:
         for name, part in module.named_modules():
             names[part] = name
             hooks.callback(part.register_forward_pre_hook(enter, prepend=True).remove)
@@ -181,7 +208,7 @@ def latency_by_layer(
 
 
 @contextmanager
-def _measuring(module: "nn.Module", repeats: int, warmup: int, threads: int) -> Iterator[None]:
+def measuring(module: "nn.Module", repeats: int, warmup: int, threads: int) -> Iterator[None]:
     import torch
 
     for name, value, least in (("repeats", repeats, 1), ("warmup", warmup, 0), ("threads", threads, 1)):

@@ -62,7 +62,7 @@ def test_a_known_time(clock):
     assert (result.batch, result.threads, result.repeats, result.warmup) == (3, 2, 5, 2)
     assert (result.runtime, result.device) == ("torch", "cpu")
     assert module.training and torch.get_num_threads() == before
-    assert str(result) == "3 ms (quartiles 2 to 4 of 5 runs; batch 3, 2 threads, torch on cpu)"
+    assert str(result) == "3 ms (quartiles 2 to 4 of 5 runs; batch 3, float32, 2 threads, torch on cpu)"
 
 
 def test_layers_have_the_time_that_is_their_own(clock):
@@ -114,7 +114,7 @@ def test_the_module_is_left_alone_when_it_fails():
         ({"repeats": 0}, "repeats=0: it is a whole number from 1 on"),
         ({"warmup": -1}, "warmup=-1"),
         ({"threads": 1.5}, "threads=1.5"),
-        ({"runtime": "tpu"}, "runtime='tpu': known runtimes are torch"),
+        ({"runtime": "tpu"}, "runtime='tpu': known runtimes are torch, openvino"),
         ({"example": (1, 2)}, "example=tuple: it is a tensor"),
         ({"example": torch.zeros(1, device="meta")}, "meta device"),
     ],

@@ -42,6 +42,20 @@ def worked_graph(separable: bool = False, pooling: bool = True) -> ComputeGraph:
         return trace(worked_network(separable, pooling), torch.zeros(1, 1, 28, 28))
 
 
+def digits_network(width: int = 32) -> nn.Sequential:
+    """Four convolutions for 8 × 8 digits, the last two of twice the width: what the chapter prunes."""
+    layers: list[tuple[str, nn.Module]] = []
+    c_in = 1
+    for number, c_out in enumerate((width, width, 2 * width, 2 * width), 1):
+        layers.append((f"conv{number}", nn.Conv2d(c_in, c_out, 3, padding=1, bias=False)))
+        layers += [(f"norm{number}", nn.BatchNorm2d(c_out)), (f"relu{number}", nn.ReLU())]
+        if number == 2:
+            layers.append(("pool", nn.MaxPool2d(2)))
+        c_in = c_out
+    layers += [("mean", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("dense", nn.Linear(c_in, 10))]
+    return nn.Sequential(OrderedDict(layers))
+
+
 # -- well-known ones ---------------------------------------------------------------------------------------------------
 
 
