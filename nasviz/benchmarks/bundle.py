@@ -5,6 +5,8 @@ import json
 import math
 import platform
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from nasviz.families import get
 from nasviz.graph.cost import total_macs
 from nasviz.resources import write_atomically
 
-SCALE = "digits"
+SCALE, FULL = "digits", "paper"
 QUANTILES = {"min": 0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1}
 
 
@@ -144,7 +146,8 @@ def describe(card: dict[str, Any], picture: str | None = None) -> str:
         spread = " / ".join(_shown(facts["accuracy"][key]) for key in ("q05", "median", "q95"))
         pairs = [" / ".join(map(_shown, facts[key].values())) for key in ("seed_to_seed", "reliability", "ceiling")]
         lines.append(f"| {' | '.join([family, str(facts['n']), spread, _shown(facts['seed_sd']), *pairs])} |")
-    skeletons = [f"  - {family}: {_skeleton(family)}" for family in families]
+    skeletons = ["| family | part | here | full size |", "|---|---|---|---|"]
+    skeletons += [f"| {family} | {' | '.join(row)} |" for family in families for row in _narrowed(family)]
     return TEXT.format(
         **card["recipe"],
         skeletons="\n".join(skeletons),
@@ -166,8 +169,34 @@ def describe(card: dict[str, Any], picture: str | None = None) -> str:
     )
 
 
-def _skeleton(family: str) -> str:
-    return ", ".join(f"{key} {value}" for key, value in get(family).skeleton(SCALE).items())
+def _narrowed(family: str) -> list[tuple[str, str, str]]:
+    """What of a family's skeleton is another one than at full size: the part, its value here, and there."""
+    scales = get(family).scales
+    here, there = _parts(scales[SCALE]), _parts(scales.get(FULL, {}))
+    return [(part, here[part], there.get(part, "–")) for part in here if here[part] != there.get(part)]
+
+
+def _parts(skeleton: dict[str, Any]) -> dict[str, str]:
+    """A skeleton's values as words, by part; where a part is a series of records, each of their fields is one."""
+    result = {}
+    for key, value in skeleton.items():
+        name = key.replace("_", " ")
+        if isinstance(value, tuple) and value and all(map(is_dataclass, value)):
+            for field in fields(value[0]):
+                result[f"{name}: {field.name}"] = _words(tuple(getattr(record, field.name) for record in value))
+        elif key == "shape":
+            result["image"] = "×".join(map(str, value[1:]))
+        else:
+            result[name] = _words(value)
+    return result
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"({_words(part)})" if isinstance(part, tuple) else _words(part) for part in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value.value if isinstance(value, Enum) else value).replace("_", " ")
 
 
 def _shown(value: float | None) -> str:
@@ -200,9 +229,8 @@ Rows are sorted by family and then by a hash of `arch`, so that any slice of a f
 - Made hard: every image is shifted by up to {shift} pixel each way and given Gaussian noise of standard deviation
   {noise}. Training images get theirs anew in every epoch. Test images get theirs {test_draws} times, drawn once for all
   networks: {scored:,} test images.
-- Networks: the family's scale "digits". Kernels, operations and wiring are those of the full-size network; its widths,
-  strides and the number of repeated cells are smaller:
-{skeletons}
+- Networks: the family's scale "digits". Kernels, operations and wiring are those of the full-size network; the next
+  section lists what is smaller.
 - Training: {epochs} epochs of SGD with Nesterov momentum {momentum}, batches of {batch_size}, a learning rate
   that falls from {lr} to zero by a cosine, weight decay {weight_decay}, cross-entropy. A seed decides weights,
   order of images, shifts and noise.
@@ -211,6 +239,13 @@ Rows are sorted by family and then by a hash of `arch`, so that any slice of a f
 - Made with {versions}.
 
 To make it again, or to go on after a stop: `nasviz label --families {names} --seeds {n} --log labels.jsonl --out data`.
+
+## What is smaller than at full size
+
+{skeletons}
+
+Two numbers of a stem are its width and its stride; `fold blocks` and `divide` are what the numbers of blocks and the
+widths are divided by.
 
 ## How good the labels are
 

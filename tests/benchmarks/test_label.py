@@ -1,6 +1,7 @@
 """The labelling pipeline: its data, its log, its results, and the bundle made of them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import nasviz as nv
-from nasviz.benchmarks.bundle import bundle
+from nasviz.benchmarks.bundle import bundle, describe
 from nasviz.benchmarks.label import Recipe, digits, disturb, label, read_log, train_one
 from nasviz.cli import app
 
@@ -199,6 +200,22 @@ def test_the_command_bundles_what_is_labelled(tmp_path, monkeypatch):
     assert CliRunner().invoke(app, [*command, "--seeds", "2"]).exit_code == 0
     wrong = CliRunner().invoke(app, ["label", "--families", "nb999", "--log", "log.jsonl"])
     assert wrong.exit_code == 2 and "no such family" in wrong.stderr
+
+
+def test_the_card_tells_in_words_what_is_smaller_than_at_full_size():
+    card = nv.benchmarks.load("digits").card
+    text = describe(card)
+    lines = text.splitlines()
+    assert {
+        "| nb101 | width | 8 | 128 |",
+        "| nb201 | image | 1×8×8 | 3×32×32 |",
+        "| nb301 | cells | 4 | 8 |",
+        "| two_path | stems | (4, 1), (8, 1) | (32, 1), (32, 2) |",
+        "| ofa_mbv3 | stages: stride | 1, 2, 1, 1, 2 | 2, 2, 2, 1, 2 |",
+    } <= set(lines)
+    for family in card["families"]:
+        assert sum(line.startswith(f"| {family} |") for line in lines) >= 3
+    assert not re.search(r"[<>]|\w=[\w<]|Stage|True|False|None", text.replace("seed=0", "")), "no Python"
 
 
 def write(log: Path, entries, recipe=None) -> Path:
