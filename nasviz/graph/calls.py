@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -65,28 +65,3 @@ CONSTANTS = frozenset(
     "new_empty new_full new_tensor get_grad".split()
 )
 """Calls whose result does not depend on the values of their input: no operator, and no edge from it."""
-
-
-def _same_shape(inplace: int, args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None:
-    x = args[0] if args else kwargs.get("input")
-    if not isinstance(x, torch.Tensor) or not x.is_meta or not x.is_floating_point() or "out" in kwargs:
-        return None
-    changed = args[inplace] if 0 < inplace < len(args) else kwargs.get("inplace")
-    return x if changed else torch.empty_like(x)
-
-
-def _same_shape_norm(args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None:
-    """Batch norm on shapes: as the real one, but a single value a channel is no error, as nothing is normalised."""
-    vectors = [v for v in args[1:5] if isinstance(v, torch.Tensor)]
-    fits = args and args[0].dim() >= 2 and all(v.numel() == args[0].shape[1] for v in vectors)
-    return _same_shape(0, args, kwargs) if fits else None
-
-
-KEEP_SHAPE: dict[str, Callable[[tuple, dict[str, Any]], torch.Tensor | None]] = {
-    "batch_norm": _same_shape_norm,
-    **dict.fromkeys(("relu", "relu6", "silu", "hardswish", "hardsigmoid"), partial(_same_shape, 1)),
-    **dict.fromkeys(("gelu", "sigmoid"), partial(_same_shape, 0)),
-    "dropout": partial(_same_shape, 3),
-}
-"""Operators whose result has their input's shape: on the meta device the result is made without running them. The
-number is the position of the argument `inplace`."""

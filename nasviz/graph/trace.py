@@ -4,11 +4,10 @@ The module is copied first, with its tensors on the meta device, so nothing of t
 `TorchFunctionMode` sees every call of torch on the copy; `nasviz.graph.rules` says what operator a call is.
 """
 
-import copy
 import random
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import wraps
 from types import FunctionType
 from typing import Any
 
@@ -18,11 +17,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+from torch.utils._device import _device_constructors
 
-from nasviz.graph.calls import ALIASES, CONSTANTS, KEEP_SHAPE, REFLECTED, Call, call_name
+from nasviz.graph.calls import ALIASES, CONSTANTS, REFLECTED, Call, call_name
 from nasviz.graph.graph import ComputeGraph, Node, shared_node
 from nasviz.graph.ops import Op
 from nasviz.graph.rules import rule
+from nasviz.graph.shapes import CACHED, KEEP_SHAPE, can_skip, recall, remember, signature
+from nasviz.graph.twin import moved, parts, twin, unwrapped
 
 Example = torch.Tensor | tuple | list | dict | Callable[[], Any]
 
@@ -63,9 +65,9 @@ def trace(module: nn.Module, example: Example, *, name: str = "") -> ComputeGrap
         raise TypeError(f"module: expected an nn.Module, got {type(module).__name__}; pass the model itself.")
     module = unwrapped(module)
     name = name or type(module).__name__
-    sealed = [path for path, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
-    if sealed:
-        where = f"its layer {sealed[0]!r}" if sealed[0] else "the module"
+    sealed = next((path for path, part in parts(module) if isinstance(part, torch.jit.ScriptModule)), None)
+    if sealed is not None:
+        where = f"its layer {sealed!r}" if sealed else "the module"
         raise TraceError(f"{name}: {where} is TorchScript, whose calls cannot be seen; pass the module it was made of.")
     args, kwargs = _arguments(example)
     with torch.no_grad(), _same_randomness():
@@ -82,18 +84,18 @@ def trace(module: nn.Module, example: Example, *, name: str = "") -> ComputeGrap
 
 
 def _run(module: nn.Module, args: tuple, kwargs: dict, name: str, device: str) -> ComputeGraph:
-    twin = _copy(module, device)
-    args, kwargs = pytree.tree_map_only(torch.Tensor, lambda x: _moved(x, device), (args, kwargs))
-    recorder = _Recorder(twin)
+    try:
+        double = twin(module, device)
+    except Exception as error:
+        raise TraceError(f"{name} cannot be copied, and tracing runs a copy: {_one_line(error)}") from error
+    args, kwargs = pytree.tree_map_only(torch.Tensor, lambda x: moved(x, device), (args, kwargs))
+    recorder = _Recorder(double, device)
     for leaf in pytree.tree_leaves((args, kwargs)):
         if isinstance(leaf, torch.Tensor):
             recorder.add_input(leaf)
     try:
-        with ExitStack() as stack:
-            stack.enter_context(recorder.named_layers())
-            stack.enter_context(torch.device(device))
-            stack.enter_context(recorder)
-            result = twin(*args, **kwargs)
+        with recorder:
+            result = double(*args, **kwargs)
     except Exception as error:
         shapes = ", ".join(str(tuple(x.shape)) for x in pytree.tree_leaves((args, kwargs)) if torch.is_tensor(x))
         where = f"layer {recorder.failed!r}" if recorder.failed else "its own forward"
@@ -107,63 +109,79 @@ def _run(module: nn.Module, args: tuple, kwargs: dict, name: str, device: str) -
 class _Recorder(TorchFunctionMode):
     """Turns every torch call made while it is active into a node."""
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, device: str):
         super().__init__()
-        self.module = module
         self.nodes: list[Node] = []
         self.edges: list[tuple[int, int]] = []
         self.layer = ""
         self.failed = ""
+        self.device = device
         self._maker: dict[int, int] = {}  # id of a tensor → node that made it
         self._alive: list[torch.Tensor] = []  # ids stay unique as long as the tensors live
-        self._unused = {id(p): p for p in module.parameters()}
+        self._unused: dict[int, nn.Parameter] = {}
+        for path, part in parts(module):
+            self._unused.update((id(p), p) for p in part._parameters.values() if p is not None)
+            vars(part)["_compiled_call_impl"] = self._in_layer(path, part._call_impl)
 
     def add_input(self, tensor: torch.Tensor) -> None:
         self.nodes.append(shared_node(Op.INPUT, "", (), tuple(tensor.shape)))
         self._keep(tensor, len(self.nodes) - 1)
 
-    @contextmanager
-    def named_layers(self) -> Iterator[None]:
-        """Know which sub-module is running; hooks go on the copy, and go with it."""
+    def _in_layer(self, name: str, call: Callable) -> Callable:
+        """`call`, the call of a module with its hooks, so that the recorder knows which one is running."""
 
-        def enter(name: str) -> Callable:
-            def hook(*_: Any) -> None:
-                outer.append(self.layer)
-                self.layer, self.failed = name, ""
+        @wraps(call)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            outer, self.layer, self.failed = self.layer, name, ""
+            try:
+                return call(*args, **kwargs)
+            except BaseException:
+                self.failed = self.failed or name  # the innermost layer leaves first
+                raise
+            finally:
+                self.layer = outer
 
-            return hook
-
-        def leave(*_: Any) -> None:
-            if sys.exc_info()[0] is not None:  # the innermost layer leaves first
-                self.failed = self.failed or self.layer
-            self.layer = outer.pop()
-
-        outer: list[str] = []
-        for name, part in self.module.named_modules():
-            part.register_forward_pre_hook(enter(name), prepend=True)
-            part.register_forward_hook(leave, always_call=True)
-        yield
+        return run
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if func is F.multi_head_attention_forward:
             with self:
                 return _OPEN_ATTENTION(*args, **kwargs)
+        if func in _device_constructors() and kwargs.get("device") is None:
+            kwargs["device"] = self.device
         name, written = call_name(func), getattr(func, "__name__", "")
-        if name == written and name in KEEP_SHAPE and (out := KEEP_SHAPE[name](args, kwargs)) is not None:
-            self._record(name, args, kwargs, [out])
+        out = self._result(func, name, written, args, kwargs)
+        kind = type(out)
+        if kind in _NO_TENSORS:
             return out
-        out = func(*args, **kwargs)
         if written == "__iter__":
             out = list(out)
-        results = [args[0]] if written == "__setitem__" else [x for x in _leaves(out) if isinstance(x, torch.Tensor)]
+        elif written == "__setitem__":
+            out = args[0]
+        results = [out] if kind is torch.Tensor else [x for x in _leaves(out) if isinstance(x, torch.Tensor)]
         if results and name not in CONSTANTS:
             args = args[::-1] if written in REFLECTED else args
             self._record(name, args, kwargs, results)
         return iter(out) if written == "__iter__" else out
 
+    def _result(self, func: Callable, name: str, written: str, args: tuple, kwargs: dict) -> Any:
+        """What the call returns; on the meta device without running it where that is known."""
+        if self.device != "meta" or not can_skip():
+            return func(*args, **kwargs)
+        if name == written and name in KEEP_SHAPE and (out := KEEP_SHAPE[name](args, kwargs)) is not None:
+            return out
+        key = signature(func, args, kwargs) if written in CACHED else None
+        if key is None:
+            return func(*args, **kwargs)
+        out = recall(key)
+        if out is None:
+            out = func(*args, **kwargs)
+            remember(key, out)
+        return out
+
     def _record(self, name: str, args: tuple, kwargs: dict, results: list[torch.Tensor]) -> None:
-        tensors = [leaf for leaf in _leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        tensors = _tensors((args, kwargs))
         if not tensors:
             return  # a factory: a constant, not an operator
         sources = [self._maker[id(t)] for t in tensors if id(t) in self._maker]
@@ -214,52 +232,6 @@ class _Recorder(TorchFunctionMode):
         )
 
 
-class _Copier(TorchFunctionMode):
-    """Makes `copy.deepcopy` copy tensors to `device`, those that are plain attributes or results included."""
-
-    def __init__(self, device: str):
-        super().__init__()
-        self.device = device
-
-    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if func is torch.Tensor.__deepcopy__:
-            tensor, memo = args
-            return memo.setdefault(id(tensor), _moved(tensor.detach(), self.device))
-        return func(*args, **(kwargs or {}))
-
-
-def _copy(module: nn.Module, device: str) -> nn.Module:
-    memo: dict[int, Any] = {}
-    for p in module.parameters():
-        if not isinstance(p, nn.parameter.UninitializedTensorMixin):
-            memo[id(p)] = nn.Parameter(_moved(p.detach(), device), requires_grad=False)
-    try:
-        with _Copier(device):
-            return _opened(copy.deepcopy(module, memo))
-    except Exception as error:
-        raise TraceError(
-            f"{type(module).__name__} cannot be copied, and tracing runs a copy: {_one_line(error)}"
-        ) from error
-
-
-def _moved(tensor: torch.Tensor, device: str) -> torch.Tensor:
-    """A copy of `tensor` on `device`; a meta tensor that has to become real gets zeros."""
-    if device == "meta":
-        return tensor.detach().to("meta") if not tensor.is_meta else torch.empty_like(tensor)
-    if tensor.is_meta:
-        return torch.zeros_like(tensor, device=device)
-    return tensor.detach().to(device, copy=True)
-
-
-def _opened(module: nn.Module) -> nn.Module:
-    """The copy with every part that is a wrapper replaced by what it wraps."""
-    for part in list(module.modules()):
-        for name, child in part._modules.items():
-            if child is not None:
-                part._modules[name] = unwrapped(child)
-    return module
-
-
 @contextmanager
 def _same_randomness() -> Iterator[None]:
     """Put the global generators of torch, Python and NumPy back, whatever the forward pass draws."""
@@ -280,14 +252,6 @@ def _has_meta(module: nn.Module) -> bool:
     return any(p.is_meta for p in module.parameters())
 
 
-def unwrapped(module: nn.Module) -> nn.Module:
-    """The module inside of `torch.compile` and `DataParallel`."""
-    module = getattr(module, "_orig_mod", module)  # torch.compile
-    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return unwrapped(module.module)
-    return module
-
-
 def _arguments(example: Example) -> tuple[tuple, dict]:
     if callable(example) and not isinstance(example, torch.Tensor):
         example = example()
@@ -304,11 +268,28 @@ def _arguments(example: Example) -> tuple[tuple, dict]:
     )
 
 
+def _tensors(values: Iterable[Any]) -> list[torch.Tensor]:
+    """The tensors among arguments, those in containers of any kind too."""
+    found: list[torch.Tensor] = []
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, tuple | list):
+            found += _tensors(value)
+        elif isinstance(value, dict):
+            found += _tensors(value.values())
+        elif type(value) not in _NO_TENSORS:
+            found += [leaf for leaf in _leaves(value) if isinstance(leaf, torch.Tensor)]
+    return found
+
+
 def _leaves(value: Any) -> Iterable[Any]:
     if isinstance(value, torch.Tensor):
         return (value,)
     return pytree.tree_leaves(value)
 
+
+_NO_TENSORS = frozenset({int, float, bool, str, type(None), torch.Size, torch.dtype, torch.device, slice})
 
 # The Python code of multi-head attention without its hand-over to modes, so that the calls inside it are seen.
 _OPEN_ATTENTION = FunctionType(

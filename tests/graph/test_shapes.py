@@ -1,0 +1,120 @@
+"""Results that tracing makes without running a call are those that the call itself makes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn, zeros
+
+import nasviz as nv
+from nasviz.graph import shapes
+
+
+def image(**options) -> Tensor:
+    return zeros(2, 4, 9, 8, device="meta", **options)
+
+
+LAST = image().contiguous(memory_format=torch.channels_last)
+NARROW, WHOLE = image()[:, 1:3, ::2], zeros(3, 5, dtype=torch.int32, device="meta")
+WEIGHT = zeros(6, 4, 3, 3, device="meta")
+ROWS = zeros(2, 5, 8, device="meta")
+
+CALLS: dict[str, tuple[Callable, tuple, dict]] = {
+    "conv": (torch.conv2d, (image(), WEIGHT), {"stride": 2, "padding": (1, 0)}),
+    "conv, channels last": (torch.conv2d, (LAST, WEIGHT), {}),
+    "conv, half precision": (torch.conv2d, (image(dtype=torch.half), WEIGHT.half()), {}),
+    "transposed": (torch.conv_transpose2d, (image(), zeros(4, 2, 3, 3, device="meta")), {"stride": 2}),
+    "linear, transposed input": (F.linear, (ROWS.transpose(0, 1), zeros(3, 8, device="meta")), {}),
+    "matmul of a view": (torch.matmul, (NARROW, zeros(8, 2, device="meta")), {}),
+    "sum with a row": (torch.add, (image(), zeros(8, device="meta")), {}),
+    "sum of layouts": (torch.add, (LAST, image()), {}),
+    "whole numbers plus 1": (torch.add, (WHOLE, 1), {}),
+    "whole numbers plus 1.0": (torch.add, (WHOLE, 1.0), {}),
+    "whole numbers plus True": (torch.add, (WHOLE, True), {}),
+    "whole and real numbers": (torch.mul, (WHOLE, zeros(5, dtype=torch.half, device="meta")), {}),
+    "cat": (torch.cat, ([LAST, image()], 1), {}),
+    "cat of other parts": (torch.cat, ([LAST, image(), image()], 1), {}),
+    "mean": (torch.mean, (image(), (2, 3)), {"keepdim": True}),
+    "mean of all": (torch.mean, (image(),), {}),
+    "layer norm": (F.layer_norm, (ROWS.transpose(1, 2), (5,)), {}),
+    "softmax": (F.softmax, (ROWS, 1), {"dtype": torch.float64}),
+    "interpolate": (F.interpolate, (LAST,), {"scale_factor": 2}),
+    "attention": (F.scaled_dot_product_attention, (ROWS, ROWS, ROWS[:, :, :3]), {}),
+}
+
+
+def facts(x: Tensor) -> tuple:
+    return x.shape, x.stride(), x.dtype, x.device
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_result_that_is_remembered(name: str) -> None:
+    func, args, kwargs = CALLS[name]
+    key = shapes.signature(func, args, kwargs)
+    assert key is not None
+    with torch.no_grad():
+        real = func(*args, **kwargs)
+        shapes.remember(key, real)
+    again = shapes.recall(shapes.signature(func, args, kwargs))
+    assert again is not None and again is not real and facts(again) == facts(real)
+
+
+def test_calls_with_other_results_have_other_signatures() -> None:
+    keys = {shapes.signature(func, args, kwargs) for func, args, kwargs in CALLS.values()}
+    assert len(keys) == len(CALLS)
+
+
+def test_what_depends_on_more_than_shapes_is_not_remembered() -> None:
+    assert shapes.signature(torch.add, (zeros(2), 1), {}) is None  # has values
+    assert shapes.signature(torch.add, (image(), 1), {"out": image()}) is None
+    assert shapes.signature(torch.add, (image(), object()), {}) is None
+    key = shapes.signature(torch.flatten, (image(),), {})
+    shapes.remember(key, image().flatten())  # a view
+    assert shapes.recall(key) is None
+
+
+@pytest.mark.parametrize("x", [image(), LAST, NARROW, WHOLE.T, zeros(0, 3, device="meta")], ids=lambda x: str(x.shape))
+def test_like(x: Tensor) -> None:
+    assert facts(shapes.like(x)) == facts(torch.empty_like(x))
+
+
+@pytest.mark.parametrize("name", shapes.KEEP_SHAPE)
+@pytest.mark.parametrize("x", [image(), LAST, NARROW, image(dtype=torch.bfloat16)], ids=["", "last", "view", "bf16"])
+def test_operators_that_keep_the_shape(name: str, x: Tensor) -> None:
+    extra = (zeros(x.shape[1], device="meta", dtype=x.dtype),) * 2 if name == "batch_norm" else ()
+    real = getattr(F, name)(x, *extra) if name != "dropout" else F.dropout(x, 0.5, True)
+    assert facts(shapes.KEEP_SHAPE[name]((x, *extra), {})) == facts(real)
+
+
+class Precise(nn.Module):
+    """Part of it is computed in another precision, and part of it by way of a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            y = self.second(self.first(x))
+        with torch.enable_grad():
+            z = (x.requires_grad_() * x).sum()
+            (slope,) = torch.autograd.grad(z, x)
+        return y + slope
+
+
+def test_gradients_and_precision_inside_the_module() -> None:
+    for _ in range(2):  # the second time everything could be remembered
+        graph = nv.trace(Precise(), zeros(3, 8))
+        assert nv.cost(graph).total["macs"] == 3 * 3 * 8 * 8
+        assert nv.cost(graph).total["params"] == 2 * (8 * 8 + 8)
+
+
+def test_tracing_again_gives_the_same_graph_and_does_not_run_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), nn.GELU(), nn.Conv2d(6, 6, 3))
+    x = image().to(memory_format=torch.channels_last)
+    first = nv.trace(net, x)
+    ran = []
+    monkeypatch.setattr("nasviz.graph.trace.remember", lambda key, result: ran.append(key))
+    assert nv.trace(net, x) == first and ran == []
