@@ -14,15 +14,19 @@ from nasviz.graph.graph import ComputeGraph
 from nasviz.graph.spectral import spectra
 from nasviz.predict.checks import fractions, whole_number
 from nasviz.predict.clusters import ClusterSpace
+from nasviz.predict.compact import CONVOLUTIONS
 from nasviz.predict.contrastive import fit_encoder
 from nasviz.predict.encoder import Encoder
 from nasviz.predict.folds import Fold, split
 from nasviz.predict.metrics import kendall
+from nasviz.predict.pairwise import PAIRWISE, PairwiseRanker
 from nasviz.predict.population import Population
-from nasviz.predict.regressors import FlopsRanker, GNNRegressor, HeadRegressor, Member
+from nasviz.predict.regressors import VARIANTS, FlopsRanker, GNNRegressor, HeadRegressor, Member
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
+
+MEMBERS = (*VARIANTS, *PAIRWISE, *CONVOLUTIONS, "FLOPs")
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,10 @@ class Settings:
     Attributes
     ----------
     members : tuple of str
-        Predictors of the ensemble, of "CL", "CL+T", "CL+FCM", "CL+FCM+T", "k-GNN" and "FLOPs".
+        Predictors of the ensemble, of `MEMBERS`; the default is the paper's ensemble.
     encoder_epochs, head_epochs, kgnn_epochs, tune_epochs : int
-        Epochs of pretraining the encoder, of the heads (40 in the paper), of the k-GNN (40) and of fine-tuning (100).
+        Epochs of pretraining the encoder, of the heads and pairwise classifiers (40 in the paper), of k-GNN, GCN and
+        GIN (40), and of fine-tuning (100).
     encoder_batch, encoder_lr : int, float
         Graphs in a batch of the encoder (128 in the paper), and its highest learning rate.
     eigenvalues : int
@@ -49,7 +54,7 @@ class Settings:
         C and m of fuzzy c-means.
     """
 
-    members: tuple[str, ...] = ("CL+FCM+T", "CL+T", "k-GNN", "FLOPs")
+    members: tuple[str, ...] = ("CL+FCM+T", "CL+T", "CL+FCM+Pairwise", "CL+Pairwise", "k-GNN", "FLOPs")
     encoder_epochs: int = 4
     encoder_batch: int = 128
     encoder_lr: float = 2e-3
@@ -64,11 +69,8 @@ class Settings:
 
     def __post_init__(self):
         object.__setattr__(self, "members", tuple(self.members))
-        unknown = set(self.members) - {"CL", "CL+T", "CL+FCM", "CL+FCM+T", "k-GNN", "FLOPs"}
-        if unknown or not self.members:
-            raise ValueError(
-                f"members={self.members}: choose from 'CL', 'CL+T', 'CL+FCM', 'CL+FCM+T', 'k-GNN' and 'FLOPs'."
-            )
+        if not self.members or set(self.members) - set(MEMBERS):
+            raise ValueError(f"members={self.members}: choose from {', '.join(map(repr, MEMBERS))}.")
 
 
 class Gennape:
@@ -167,20 +169,20 @@ class Gennape:
         unit = float(np.median(flops)) if unit == "median" else unit
         members: dict[str, Member] = {}
         for name in settings.members:
+            common = {"seed": seed, "device": device}
             if name == "FLOPs":
                 members[name] = FlopsRanker()
-            elif name == "k-GNN":
-                path = folder and folder / f"kgnn-{seed}.safetensors"
-                members[name] = GNNRegressor().fit(
-                    training, validation, epochs=settings.kgnn_epochs, seed=seed, device=device, checkpoint=path,
-                    progress=progress,
-                )  # fmt: skip
+                continue
+            if name in CONVOLUTIONS:
+                path = folder and folder / f"{name.replace('-', '').lower()}-{seed}.safetensors"
+                member = GNNRegressor(name)
+                common |= {"epochs": settings.kgnn_epochs, "checkpoint": path, "progress": progress}
             else:
-                members[name] = HeadRegressor(name, encoder, space, unit).fit(
-                    training, validation, epochs=settings.head_epochs, seed=seed, device=device
-                )
-            if name != "FLOPs":
-                history[name] = members[name].history_
+                on = (name, encoder, space)
+                member = PairwiseRanker(*on) if name in PAIRWISE else HeadRegressor(*on, unit)
+                common |= {"epochs": settings.head_epochs}
+            members[name] = member.fit(training, validation, **common)
+            history[name] = member.history_
         card = {"benchmark": bench.name, "families": sorted(set(bench.table["family"])), "seed": seed}
         card |= {"training_networks": len(training), "validation_networks": len(validation)}
         model = cls(encoder, space, members, _equal(members), settings, card)

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.encoder import Encoder, EndToEnd
 from nasviz.predict.mlp import MLP, MLPEnsemble
-from nasviz.predict.regressors import FlopsRanker, GNNRegressor, HeadRegressor
+from nasviz.predict.pairwise import PairNetwork, PairwiseRanker
+from nasviz.predict.regressors import FlopsRanker, GNNRegressor, HeadRegressor, OnEmbedding
 from nasviz.predict.transform import transform_from_dict
 from nasviz.resources import write_atomically
 
@@ -32,17 +33,20 @@ def save(model: "Gennape", folder: Path) -> Path:
     members = {}
     for name, member in model.members.items():
         members[name] = description = {"kind": type(member).__name__}
-        if isinstance(member, HeadRegressor):
-            description |= {"transform": member.transform.to_dict(), "head": type(member.head).__name__}
-            description["config"] = member.head.config
-            tensors |= _prefixed(f"member.{name}", member.head.state_dict())
+        if isinstance(member, FlopsRanker):
+            continue
+        if isinstance(member, OnEmbedding):
             tensors |= {
                 f"member.{name}.shift": torch.as_tensor(member.shift_),
                 f"member.{name}.scale": torch.as_tensor(member.scale_),
             }
-        elif isinstance(member, GNNRegressor):
-            description |= {"transform": member.transform.to_dict(), "config": member.network.config}
-            tensors |= _prefixed(f"member.{name}", member.network.state_dict())
+        network = member.head if isinstance(member, HeadRegressor) else member.network
+        description["config"] = network.config
+        if isinstance(member, HeadRegressor):
+            description["head"] = type(network).__name__
+        if not isinstance(member, PairwiseRanker):
+            description["transform"] = member.transform.to_dict()
+        tensors |= _prefixed(f"member.{name}", network.state_dict())
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     weights = write_atomically(folder / "weights.safetensors", lambda path: save_file(tensors, path))
     document = {
@@ -95,19 +99,23 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
 
 
 def _member(name, description, tensors, encoder, space):
-    if description["kind"] == "FlopsRanker":
+    kind = description["kind"]
+    if kind == "FlopsRanker":
         return FlopsRanker()
-    transform = transform_from_dict(description["transform"])
-    if description["kind"] == "GNNRegressor":
-        member = GNNRegressor(description["config"]["convolution"])
-        member.network = EndToEnd(**description["config"]).eval()
-        member.network.load_state_dict(tensors)
+    config = description["config"]
+    if kind == "GNNRegressor":
+        member = GNNRegressor(config["convolution"])
+        member.network = network = EndToEnd(**config).eval()
     else:
-        member = HeadRegressor(name, encoder, space)
+        member = (PairwiseRanker if kind == "PairwiseRanker" else HeadRegressor)(name, encoder, space)
         member.shift_, member.scale_ = tensors.pop("shift").numpy(), tensors.pop("scale").numpy()
-        member.head = HEADS[description["head"]](**description["config"]).eval()
-        member.head.load_state_dict(tensors)
-    member.transform = transform
+        if kind == "PairwiseRanker":
+            member.network = network = PairNetwork(**config).eval()
+        else:
+            member.head = network = HEADS[description["head"]](**config).eval()
+    network.load_state_dict(tensors)
+    if kind != "PairwiseRanker":
+        member.transform = transform_from_dict(description["transform"])
     return member
 
 

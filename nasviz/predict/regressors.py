@@ -27,19 +27,22 @@ from nasviz.predict.transform import AccuracyTransform, FlopsTransform
 VARIANTS = ("CL", "CL+T", "CL+FCM", "CL+FCM+T")
 
 
-class HeadRegressor:
-    """A head on the frozen contrastive embedding.
+class OnEmbedding:
+    """What the members on the frozen contrastive embedding share: a variant, and inputs that are standardised once.
 
     Parameters
     ----------
     variant : str
-        One of `VARIANTS`: with FCM the head is an ensemble summed by memberships, with T its target is eq. 5.
+        One of ``variants``; "FCM" in it means one head a cluster, summed by memberships.
     encoder : Encoder
         The trained encoder; shared, never changed.
     space : ClusterSpace
         The fitted clusters; used by the variants with FCM.
-    flops_unit : float
-        Unit of F in eq. 5.
+
+    Attributes
+    ----------
+    shift_, scale_ : ndarray of shape (D,)
+        Of the training family's embeddings.
 
     Raises
     ------
@@ -47,24 +50,58 @@ class HeadRegressor:
         If there is no such variant.
     """
 
+    variants: tuple[str, ...] = ()
+
+    def __init__(self, variant: str, encoder: Encoder, space: ClusterSpace):
+        if variant not in self.variants:
+            raise ValueError(f"variant={variant!r}: known variants are {', '.join(self.variants)}.")
+        self.variant, self.encoder, self.space = variant, encoder, space
+
+    @property
+    def fuzzy(self) -> bool:
+        """Whether there is one head a cluster."""
+        return "FCM" in self.variant
+
+    def _standardise(self, population: Population) -> np.ndarray:
+        """Learn shift and scale from the training networks; their embeddings (N, D)."""
+        h = population.embedding(self.encoder)
+        self.shift_, spread = h.mean(0), h.std(0)
+        # A unit that hardly moves in the training family may wake up in another one, and must not drown the others.
+        self.scale_ = np.maximum(spread, max(0.1 * spread.mean(), 1e-6))
+        return h
+
+    def _inputs(self, population: Population) -> tuple[np.ndarray, np.ndarray | None]:
+        """Standardised embeddings (N, D), and memberships (N, C) for the variants with FCM."""
+        h = population.embedding(self.encoder)
+        memberships = self.space.memberships(h, population.flops) if self.fuzzy else None
+        return (h - self.shift_) / self.scale_, memberships
+
+
+class HeadRegressor(OnEmbedding):
+    """A head on the frozen contrastive embedding.
+
+    Parameters
+    ----------
+    variant : str
+        One of `VARIANTS`: with FCM the head is an ensemble summed by memberships, with T its target is eq. 5.
+    encoder, space
+        As in `OnEmbedding`.
+    flops_unit : float
+        Unit of F in eq. 5.
+    """
+
     predicts_accuracy = True
+    variants = VARIANTS
 
     def __init__(self, variant: str, encoder: Encoder, space: ClusterSpace, flops_unit: float = 1e9):
-        if variant not in VARIANTS:
-            raise ValueError(f"variant={variant!r}: known variants are {', '.join(VARIANTS)}.")
-        self.variant, self.encoder, self.space = variant, encoder, space
+        super().__init__(variant, encoder, space)
         self.transform = FlopsTransform(flops_unit) if variant.endswith("+T") else AccuracyTransform()
 
     def fit(self, training: Fold, validation: Fold, *, epochs: int = 40, seed: int = 0, device: str = "cpu") -> Self:
         """Train the head; the epoch with the lowest loss on `validation` is kept."""
         self.transform.fit(training.accuracy, training.population.flops)
-        h = training.population.embedding(self.encoder)
-        self.shift_, spread = h.mean(0), h.std(0)
-        # A unit that hardly moves in the training family may wake up in another one, and must not drown the others.
-        self.scale_ = np.maximum(spread, max(0.1 * spread.mean(), 1e-6))
-        size = h.shape[1]
-        clusters = self.space.n_clusters
-        self.head = MLPEnsemble(size, clusters, seed=seed) if "FCM" in self.variant else MLP(size, seed=seed)
+        size, clusters = self._standardise(training.population).shape[1], self.space.n_clusters
+        self.head = MLPEnsemble(size, clusters, seed=seed) if self.fuzzy else MLP(size, seed=seed)
         watched = (*self._inputs(validation.population), self._target(validation))
         self.history_ = fit_head(
             self.head, *self._inputs(training.population), self._target(training),
@@ -83,11 +120,6 @@ class HeadRegressor:
             self.head, *self._inputs(labelled.population), self._target(labelled), epochs=epochs, seed=seed
         )
         return tuned
-
-    def _inputs(self, population: Population) -> tuple[np.ndarray, np.ndarray | None]:
-        h = population.embedding(self.encoder)
-        memberships = self.space.memberships(h, population.flops) if "FCM" in self.variant else None
-        return (h - self.shift_) / self.scale_, memberships
 
     def _target(self, fold: Fold) -> np.ndarray:
         return self.transform.transform(fold.accuracy, fold.population.flops)
@@ -186,4 +218,4 @@ class FlopsRanker:
         return self
 
 
-Member = HeadRegressor | GNNRegressor | FlopsRanker
+Member = OnEmbedding | GNNRegressor | FlopsRanker
