@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nasviz.views.benchmark_figure import benchmark_figure
+    from nasviz.views.confusion import Confusion
+    from nasviz.views.cycle_actions import CycleActions
     from nasviz.views.cycle_bars import CycleBars
+    from nasviz.views.cycle_explorer import CycleExplorer
+    from nasviz.views.cycle_overview import CycleOverview
+    from nasviz.views.cycles_page import CyclesPage, cycles_dashboard, cycles_environment
     from nasviz.views.dashboard import guarded, ranking_dashboard, voila_command, voila_environment
     from nasviz.views.embedding import EmbeddingScatter
     from nasviz.views.explorer import NetworkExplorer
@@ -20,7 +25,12 @@ if TYPE_CHECKING:
     from nasviz.views.state import CyclesState, EmbeddingState, ExplorerState, RankingState
 
 _HOMES = {
+    "Confusion": "confusion",
+    "CycleActions": "cycle_actions",
     "CycleBars": "cycle_bars",
+    "CycleExplorer": "cycle_explorer",
+    "CycleOverview": "cycle_overview",
+    "CyclesPage": "cycles_page",
     "CyclesState": "state",
     "EmbeddingScatter": "embedding",
     "EmbeddingState": "state",
@@ -33,13 +43,20 @@ _HOMES = {
     "Ranking": "ranking",
     "RankingState": "state",
     "benchmark_figure": "benchmark_figure",
+    "cycles_dashboard": "cycles_page",
+    "cycles_environment": "cycles_page",
     "guarded": "dashboard",
     "ranking_dashboard": "dashboard",
     "voila_command": "dashboard",
     "voila_environment": "dashboard",
 }
 __all__ = [
+    "Confusion",
+    "CycleActions",
     "CycleBars",
+    "CycleExplorer",
+    "CycleOverview",
+    "CyclesPage",
     "CyclesState",
     "EmbeddingScatter",
     "EmbeddingState",
@@ -52,6 +69,8 @@ __all__ = [
     "Ranking",
     "RankingState",
     "benchmark_figure",
+    "cycles_dashboard",
+    "cycles_environment",
     "guarded",
     "ranking_dashboard",
     "voila_command",

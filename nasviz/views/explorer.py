@@ -149,7 +149,7 @@ class NetworkExplorer(Panel):
         """
         cycles = [run.cycle(index) for index in (cycle, other) if index is not None]
         tables = tuple(layers if len(layers := each.layers()) else None for each in cycles)
-        graphs = [each.graph() for each in cycles]
+        graphs = [named(each.graph(), f"cycle {each.index}, {each.name}") for each in cycles]
         return cls(*graphs, layers=tables if len(graphs) > 1 else tables[0], state=state)
 
     # -- what the view shows ------------------------------------------------------------------------------------------
@@ -300,6 +300,11 @@ class NetworkExplorer(Panel):
     @guard
     def _on_overview(self, _) -> None:
         self.state.opened = self._overview()
+
+
+def named(graph: ComputeGraph, name: str) -> ComputeGraph:
+    """The same graph under another name."""
+    return ComputeGraph(graph.nodes, graph.edges, graph.outputs, name, graph.unused_params, graph.unused_bytes)
 
 
 def _networks(graph: ComputeGraph, other: ComputeGraph | None, layers: Layers) -> list[Network]:

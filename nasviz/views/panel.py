@@ -32,7 +32,7 @@ def guard(method: Callable) -> Callable:
     """
 
     @wraps(method)
-    def guarded(self: "Panel", *args, **kwargs):
+    def guarded(self: "Shell", *args, **kwargs):
         if self._guarding:
             return method(self, *args, **kwargs)
         self._guarding = True
@@ -51,7 +51,27 @@ def guard(method: Callable) -> Callable:
     return guarded
 
 
-class Panel(widgets.VBox):
+class Shell(widgets.VBox):
+    """A box that shows the errors of its guarded callbacks, in ``_error``, wherever that stands."""
+
+    def __init__(self, **options: Any):
+        self._guarding = False
+        self._error = widgets.HTML()
+        super().__init__(**options)
+        self.add_class("nasviz-panel")
+
+    def show_error(self, text: str) -> None:
+        """Show a sentence above the chart; an empty one removes it."""
+        self._error.value = f'<p class="nasviz-error" role="alert">{html.escape(text)}</p>' if text else ""
+
+    @property
+    def error(self) -> str:
+        """The sentence that the panel shows, or an empty one."""
+        inner = self._error.value.partition(">")[2].removesuffix("</p>")
+        return html.unescape(inner)
+
+
+class Panel(Shell):
     """The frame of a view. A subclass makes the controls and says what follows from the state.
 
     A subclass implements ``figure()``, ``static()``, ``export_table()`` and ``describe()``, and calls ``redraw()`` when
@@ -63,18 +83,17 @@ class Panel(widgets.VBox):
     picture_trait = "picture"  # of the state: whether the static twin is shown
 
     def __init__(self, state: ViewState):
-        self._guarding = False
+        super().__init__()
         self._links: dict[widgets.Widget, widgets.link] = {}
         self.state = state
         self.chart = self.chart_class(self._make_file, self._on_click, self._on_tick, formats=list(MIME))
         self._status = widgets.HTML()
-        self._error = widgets.HTML()
         self._controls = widgets.Box()
         self._side = widgets.VBox()
         self._below = widgets.Box()
         body = widgets.Box([self.chart, self._side])
-        super().__init__([self._controls, self._error, self._status, body, self._below])
-        boxes = {self: "panel", self._controls: "controls", body: "body", self._below: "body", self._side: "side"}
+        self.children = [self._controls, self._error, self._status, body, self._below]
+        boxes = {self._controls: "controls", body: "body", self._below: "body", self._side: "side"}
         for box, name in boxes.items():
             box.add_class(f"nasviz-{name}")
         state.observe(self._on_picture, self.picture_trait)
@@ -124,16 +143,6 @@ class Panel(widgets.VBox):
             If the ending is another one.
         """
         return save_view(self, path)
-
-    def show_error(self, text: str) -> None:
-        """Show a sentence above the chart; an empty one removes it."""
-        self._error.value = f'<p class="nasviz-error" role="alert">{html.escape(text)}</p>' if text else ""
-
-    @property
-    def error(self) -> str:
-        """The sentence that the panel shows, or an empty one."""
-        inner = self._error.value.partition(">")[2].removesuffix("</p>")
-        return html.unescape(inner)
 
     def show_status(self, text: str) -> None:
         """Say in one line what is shown."""

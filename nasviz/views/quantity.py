@@ -70,7 +70,9 @@ class Quantity:
             text = si(value)
             return f"{text}B" if text[-1].isalpha() else f"{text} B"
         small = abs(value) < 10_000 and float(value).is_integer()
-        return " ".join(filter(None, [f"{value:,.0f}" if small else si(value), self._unit]))
+        between = 100 <= abs(value) < 1000  # where three digits would hide what sets scores apart
+        text = f"{value:,.0f}" if small else f"{value:.1f}" if between else si(value)
+        return " ".join(filter(None, [text, self._unit]))
 
     def cell(self, value: float) -> str:
         """A value for a column that says the unit: ``"93.21"``, ``"4,718,592"``."""

@@ -29,6 +29,8 @@ class Grid:
         CSS classes of single cells.
     chosen_rows, chosen_columns : sequence of int
         What is printed in bold.
+    keys : sequence of str
+        Names the rows, which can then be clicked; empty: they cannot.
     """
 
     columns: Sequence[str]
@@ -38,6 +40,7 @@ class Grid:
     classes: Mapping[tuple[int, int], str] = field(default_factory=dict)
     chosen_rows: Sequence[int] = ()
     chosen_columns: Sequence[int] = ()
+    keys: Sequence[str] = ()
 
     def html(self, caption: str, sort: str = "", descending: bool = False) -> str:
         """The table as HTML that scrolls, its headers buttons; `sort` is the column that orders it."""
@@ -60,7 +63,11 @@ class Grid:
                 f'<td class="{kinds[j]} {self.classes.get((i, j), "")}">{html.escape(text)}</td>'
                 for j, text in enumerate(row)
             )
-            body.append(f'<tr class="chosen">{cells}</tr>' if i in self.chosen_rows else f"<tr>{cells}</tr>")
+            chosen = i in self.chosen_rows
+            mark = ' class="chosen"' if chosen else ""
+            if self.keys:
+                mark += f' data-key="{html.escape(self.keys[i])}" tabindex="0" aria-selected="{str(chosen).lower()}"'
+            body.append(f"<tr{mark}>{cells}</tr>")
         foot = "".join(
             f'<td class="{kind}">{html.escape(text)}</td>' for kind, text in zip(kinds, self.foot, strict=False)
         )
@@ -74,16 +81,21 @@ class Grid:
 
 
 class SortableTable(anywidget.AnyWidget):
-    """Shows what :meth:`Grid.html` made, and calls `on_sort` with the name of a column whose header was clicked."""
+    """Shows what :meth:`Grid.html` made.
+
+    Calls `on_sort` with the name of a column whose header was clicked, `on_row` with the key of a row.
+    """
 
     _esm = Path(__file__).parent / "js" / "table.js"
     html = Unicode().tag(sync=True)
 
-    def __init__(self, on_sort: Callable[[str], None], **traits):
+    def __init__(self, on_sort: Callable[[str], None], on_row: Callable[[str], None] | None = None, **traits):
         super().__init__(**traits)
-        self._on_sort = on_sort
+        self._on_sort, self._on_row = on_sort, on_row
         self.on_msg(self._on_message)
 
     def _on_message(self, widget, content: Mapping, buffers) -> None:
         if content.get("kind") == "sort":
             self._on_sort(str(content.get("column")))
+        elif content.get("kind") == "row" and self._on_row is not None:
+            self._on_row(str(content.get("key")))

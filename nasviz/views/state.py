@@ -98,6 +98,10 @@ class CyclesState(ViewState):
     constraints = List(
         Tuple(Unicode(), Enum(["at most", "at least"]), Float()), help="of Pareto: metric, which side, bound"
     )
+    against = Int(-1, min=-1, help="of CycleExplorer: the cycle beside the selected one; -1: none")
+    matrix = Unicode(help="of Confusion: the phase whose matrix is shown")
+    counts = Bool(False, help="of Confusion: whether samples are shown instead of shares of their true class")
     bars_picture = Bool(False, help="whether the static twin of a view is shown")
+    confusion_picture = Bool(False)
     layers_picture = Bool(False)
     pareto_picture = Bool(False)

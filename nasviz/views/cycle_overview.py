@@ -1,0 +1,182 @@
+"""A run at a glance: what it is for, its cycles in a table, what can be done with one."""
+
+import html
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+
+from nasviz.views.cycle_actions import CycleActions
+from nasviz.views.cycle_panel import button
+from nasviz.views.panel import Shell, guard
+from nasviz.views.run_data import PERFORMANCE, RunData, best
+from nasviz.views.sortable import Grid, SortableTable
+from nasviz.views.state import CyclesState
+from nasviz.views.text import shorten
+
+if TYPE_CHECKING:
+    from nasviz.cycles.run import Run
+
+METRICS = ("netscore_plus", "parameters", "size_bytes", "flops", "latency_ms")
+"""Shown beside the primary metric, where the run has them."""
+TEXTS = 3  # the leading columns: cycle, name, parent
+
+
+class CycleOverview(Shell):
+    """What a run is for, its cycles with their main metrics, and the actions on the selected one.
+
+    Parameters
+    ----------
+    run : Run
+        The run; it may be open for reading.
+    state : CyclesState, optional
+        Where to open the view. Views that are given the same state are linked.
+    watch : float
+        Seconds between two looks at the run, as long as a page shows the view; 0: none.
+    allowed : list of str, optional
+        See `CycleActions`.
+    on_explore : callable, optional
+        Called by the button that opens the selected network elsewhere; without it, there is no such button.
+    on_news : callable, optional
+        Called when the run has changed.
+
+    Attributes
+    ----------
+    state : CyclesState
+        What is chosen; setting one of its traits moves the view.
+    actions : CycleActions
+        The menu and the jobs.
+
+    Raises
+    ------
+    TypeError
+        If the run is no Run.
+    ValueError
+        If a table cannot be read.
+    """
+
+    def __init__(
+        self,
+        run: "Run",
+        *,
+        state: CyclesState | None = None,
+        watch: float = 2.0,
+        allowed: list[str] | None = None,
+        on_explore: Callable[[], None] | None = None,
+        on_news: Callable[[], None] | None = None,
+    ):
+        super().__init__()
+        self.run, self.state = run, CyclesState() if state is None else state
+        self._on_news, self._sort, self._descending = on_news, "", False
+        self.actions = CycleActions(run, state=self.state, watch=watch, allowed=allowed, on_news=self.refresh)
+        self._data = RunData.read(run)
+        self._head, self._facts = widgets.HTML(), widgets.HTML()
+        self._table = SortableTable(self._on_sort, self._on_row)
+        explore = button("Explore layers", "Open the network of this cycle", lambda _: on_explore())
+        below = widgets.HBox([explore]) if on_explore is not None else widgets.HBox()
+        self.children = [self._head, self._error, self._table, self._facts, below, self.actions]
+        self.redraw()
+        self.state.observe(self._on_state, ["cycle", "directions"])
+
+    # -- what the view shows ------------------------------------------------------------------------------------------
+
+    def export_table(self) -> pd.DataFrame:
+        """A row a cycle: ``cycle``, ``name``, ``parent``, then each metric."""
+        table = self._data.table()
+        parents = {cycle.index: cycle.parent for cycle in self.run.cycles}
+        table.insert(2, "parent", pd.array([parents.get(i) for i in table["cycle"]], dtype="Int64"))
+        return table
+
+    def refresh(self) -> None:
+        """Show the cycles that the run now has."""
+        self._data = RunData.read(self.run)
+        self.redraw()
+        if self._on_news is not None:
+            self._on_news()
+
+    def redraw(self) -> None:
+        """Draw all in the present state."""
+        run, count = self.run, len(self._data.cycles)
+        better = "higher" if run.higher_is_better else "lower"
+        task = f"<p>{html.escape(run.task)}</p>" if run.task else ""
+        self._head.value = (
+            f'<div class="nasviz-head"><h2>{html.escape(run.name)}</h2>{task}<p>{count:,} cycle{"s" * (count != 1)}; '
+            f"the primary metric is {html.escape(run.primary)}, {better} is better. ★: the best of its column.</p>"
+            "</div>"
+        )
+        self._table.html = self._grid().html("Cycles; a click selects one", self._sort, self._descending)
+        self._facts.value = self._fact_text()
+
+    def _metrics(self) -> list[str]:
+        values, primary = self._data.values, self._data.primary
+        return [name for name in (primary, *METRICS) if name in values and (name == primary or name != PERFORMANCE)]
+
+    def _grid(self) -> Grid:
+        data, metrics = self._data, self._metrics()
+        parents = {cycle.index: cycle.parent for cycle in self.run.cycles}
+        headers = data.columns(metrics, "cycle", "name", "parent")
+        columns = ["cycle", "name", "parent", *headers.values()]
+        stars = {name: best(data.column(name), self._lower(name)) for name in metrics}
+        cells = {}
+        for cycle in data.cycles:
+            called = data.names.get(cycle, "")
+            row = [str(cycle), shorten(called, 32), "–" if parents.get(cycle) is None else str(parents[cycle])]
+            for name in metrics:
+                star = "★ " if cycle in stars[name] else ""
+                row.append(star + data.quantity(name).short(data.column(name)[cycle]))
+            cells[cycle] = row
+        order = self._order(dict(zip(headers.values(), headers, strict=True)), parents)
+        chosen = [i for i, cycle in enumerate(order) if cycle == self.state.cycle]
+        rows, keys = [cells[cycle] for cycle in order], [str(cycle) for cycle in order]
+        return Grid(columns, rows, texts=TEXTS, chosen_rows=chosen, keys=keys)
+
+    def _order(self, metrics: dict[str, str], parents: dict[int, int | None]) -> list[int]:
+        """The cycles as the user wants them ordered; those without a value stand last."""
+        cycles = self._data.cycles
+        if not self._sort:
+            return cycles
+        if self._sort == "name":
+            return sorted(cycles, key=lambda i: self._data.names.get(i, ""), reverse=self._descending)
+        known = {"cycle": dict(zip(cycles, cycles, strict=True)), "parent": parents}
+        values = known.get(self._sort) or self._data.column(metrics.get(self._sort, "")).to_dict()
+        sign = -1 if self._descending else 1
+        numbers = {i: np.nan if values[i] is None else float(values[i]) for i in cycles}
+        return sorted(cycles, key=lambda i: (np.isnan(numbers[i]), sign * numbers[i]))
+
+    def _lower(self, metric: str) -> bool:
+        said = self.state.directions.get(metric)
+        return metric in self._data.costs if said is None else said == "lower"
+
+    def _fact_text(self) -> str:
+        if self.state.cycle not in self._data.values.index:
+            return '<p class="nasviz-status">No cycle is selected.</p>'
+        cycle = self.run.cycle(self.state.cycle)
+        source = {key: value for key, value in cycle.source.items() if isinstance(value, str | int | float)}
+        facts = [cycle.note, "; ".join(f"{key}: {value}" for key, value in source.items())]
+        text = " ".join(html.escape(fact).replace("|", "|<wbr>") for fact in facts if fact)
+        title = html.escape(self._data.name(cycle.index))
+        return f'<p class="nasviz-status"><b>{title[:1].upper()}{title[1:]}.</b> {text}</p>'
+
+    # -- what the user does -------------------------------------------------------------------------------------------
+
+    @guard
+    def _on_state(self, change) -> None:
+        self.redraw()
+
+    @guard
+    def _on_row(self, key: str) -> None:
+        cycle = int(key)
+        self.state.cycle = -1 if cycle == self.state.cycle else cycle
+
+    @guard
+    def _on_sort(self, column: str) -> None:
+        """A header was clicked: upwards, then downwards, then by cycle."""
+        if self._sort != column:
+            self._sort, self._descending = column, False
+        elif not self._descending:
+            self._descending = True
+        else:
+            self._sort, self._descending = "", False
+        self.redraw()
