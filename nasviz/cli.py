@@ -81,15 +81,20 @@ def dashboard(
     name: Annotated[str, typer.Argument(help="Which dashboard.")] = "ranking",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this computer.")] = 8866,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    run: Annotated[Path | None, typer.Option(help="Of cycles: folder of the run. [default: the bundled one]")] = None,
+    allow_actions: Annotated[
+        bool, typer.Option("--allow-actions", help="Of cycles: let visitors train, too, not only read and download.")
+    ] = False,
 ) -> None:
     """Open a dashboard in the browser, served by Voilà to this computer alone."""
     folder = _call(dashboards_folder)
     known = sorted(page.stem for page in folder.glob("*.ipynb"))
     if name not in known:
         fail(f"there is no dashboard {name!r}; there are: {', '.join(known)}.")
-    from nasviz.views import voila_command, voila_environment
+    from nasviz.views import cycles_environment, voila_command, voila_environment
 
     os.environ.update(voila_environment())  # where Voilà looks for the template
+    os.environ.update(_call(cycles_environment, run, allow_actions))
 
     from voila.app import Voila
 
@@ -158,6 +163,25 @@ def evaluate(
     )
     results.to_csv(out, index=False)
     typer.echo(summary(results).to_string())
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    networks: Annotated[int, typer.Option(min=1, help="How many are generated.")] = 10,
+) -> None:
+    """Generate and train the demonstration run on digits; stopped, it goes on with the next cycle."""
+    from tqdm.auto import tqdm
+
+    from nasviz.cycles import demonstrate
+
+    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {postfix}") as bar:
+
+        def report(fraction: float, text: str) -> None:
+            bar.update(100 * fraction - bar.n)
+            bar.set_postfix_str(text)
+
+        typer.echo(_call(demonstrate, out, networks, report=report))
 
 
 @app.command()
