@@ -1,6 +1,7 @@
 """`to_module`: a computation graph becomes a runnable `nn.Module` again; `carry` gives it another one's weights."""
 
 from collections.abc import Mapping
+from itertools import accumulate
 
 import torch
 from torch import nn
@@ -33,7 +34,8 @@ class GraphModule(nn.Module):
         sources = graph.predecessors()
         last_use = {source: target for target, inputs in enumerate(sources) for source in inputs}
         self._steps: list[tuple[nn.Module, int, list[int], list[int]]] = []
-        self._owners: dict[str, tuple[Node, nn.Module]] = {}
+        self._owners: dict[str, tuple[Node, nn.Module]] = {}  # who has weights, by layer; of use while this is built
+        self._taken = {""}
         for index, node in enumerate(graph.nodes):
             if node.op is Op.INPUT:
                 continue
@@ -43,6 +45,7 @@ class GraphModule(nn.Module):
             self._check(node, module, len(sources[index]))
             done = {i for i in sources[index] if last_use[i] == index and i not in self.outputs}
             self._steps.append((module, index, sources[index], list(done)))
+        del self._owners, self._taken
 
     def _check(self, node: Node, module: nn.Module, inputs: int) -> None:
         """Refuse what would run, but not as the network did."""
@@ -70,17 +73,17 @@ class GraphModule(nn.Module):
         return module
 
     def _free_name(self, node: Node) -> str:
-        taken = {name for name, _ in self.named_modules()}
         name = node.layer
-        if name in taken:  # "" is, too: it is this module
+        if name in self._taken:  # "" is, too: it is this module
             name = f"{node.layer}.{node.op.value}".lstrip(".")
-        while name in taken:
+        while name in self._taken:
             name += "_"
         return name
 
     def _place(self, layer: str, module: nn.Module) -> None:
         parent: nn.Module = self
         *path, name = layer.split(".")
+        self._taken.update(accumulate([*path, name], "{}.{}".format))
         for part in path:
             if part not in parent._modules:
                 parent.add_module(part, nn.Module())
