@@ -10,7 +10,7 @@ Comparator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def merge_sort(count: int, compare: Comparator) -> np.ndarray:
     """Sort the numbers 0 to count - 1, the best first.
 
-    All merges of one level go forward together, so the comparator is asked 2 · count times at most, for up to
+    All merges of one level go forward together, so the comparator is asked 3 · count times at most, for up to
     count / 2 pairs at a time, instead of count · log₂ count times. Every pair that a merge sort from the bottom up
     compares is compared here, and no other; the order is the same, also where the comparator contradicts itself.
 

@@ -92,4 +92,4 @@ def _inputs(graph: ComputeGraph) -> int:
 
 def as_tensor(values: np.ndarray) -> torch.Tensor:
     """Values as a float32 tensor."""
-    return torch.as_tensor(np.asarray(values), dtype=torch.float32)
+    return torch.tensor(np.asarray(values), dtype=torch.float32)

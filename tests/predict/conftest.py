@@ -54,7 +54,7 @@ def nb201(bench) -> Benchmark:
 def tiny() -> Settings:
     """Every kind of member, and hardly any training."""
     return Settings(
-        members=("CL+FCM+T", "CL", "k-GNN", "FLOPs"),
+        members=("CL+FCM+T", "CL", "CL+FCM+Pairwise", "k-GNN", "FLOPs"),
         encoder_epochs=2, head_epochs=2, kgnn_epochs=2, tune_epochs=2, n_clusters=2,
     )  # fmt: skip
 

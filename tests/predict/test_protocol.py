@@ -11,7 +11,7 @@ from nasviz.predict import ensemble, protocol
 from nasviz.predict.ensemble import Gennape, Settings, partition
 
 COLUMNS = ["benchmark", "setting", "method", "seed", "draw", "srcc", "kendall", "ndcg@10", "ndcg@50", "mae"]
-METHODS = ["CL+FCM+T", "CL", "k-GNN", "FLOPs", "GENNAPE", "params"]
+METHODS = ["CL+FCM+T", "CL", "CL+FCM+Pairwise", "k-GNN", "FLOPs", "GENNAPE", "params"]
 KEY = COLUMNS[:5]
 
 
@@ -70,14 +70,14 @@ def evaluated(monkeypatch):
 def test_a_row_for_every_measurement(results):
     assert results.columns.tolist() == COLUMNS
     counted = results.groupby(["benchmark", "setting"]).size().to_dict()
-    assert counted == {("tiny:nb101", "in-domain"): 12, ("others", "zero-shot"): 12, ("others", "fine-tuned"): 18}
+    assert counted == {("tiny:nb101", "in-domain"): 14, ("others", "zero-shot"): 14, ("others", "fine-tuned"): 21}
     assert sorted(results["method"].unique()) == sorted(METHODS)
     assert not results.duplicated(KEY).any()
     tuned = results[results["setting"] == "fine-tuned"]
     assert set(zip(tuned["draw"], tuned["seed"], strict=True)) == {(0, 0), (1, 1), (2, 0)}
     assert (results.loc[results["setting"] != "fine-tuned", "draw"] == -1).all()
     assert results[["srcc", "kendall"]].abs().max(axis=None) <= 1 and results["ndcg@10"].between(0, 1).all()
-    without = results["method"].isin(["FLOPs", "params"])
+    without = results["method"].isin(["FLOPs", "params", "CL+FCM+Pairwise"])
     assert results.loc[without, "mae"].isna().all() and results.loc[~without, "mae"].between(0, 1).all()
 
 
@@ -189,7 +189,7 @@ def test_the_summary_is_mean_and_standard_deviation():
 
 def test_a_real_table_is_summed_up(results):
     table = protocol.summary(results)
-    assert len(table) == 18 and table["runs"].tolist() == [3] * 6 + [2] * 12
+    assert len(table) == 21 and table["runs"].tolist() == [3] * 7 + [2] * 14
     srcc = results.query("setting == 'fine-tuned' and method == 'CL'")["srcc"]
     assert table.loc["others", "fine-tuned", "CL"]["srcc"] == f"{srcc.mean():.3f} ± {srcc.std():.3f}"
     assert "±" not in table.loc["others", "zero-shot", "FLOPs"]["srcc"], "FLOPs are the same for every seed"
@@ -203,7 +203,7 @@ def test_every_family_is_ranked_by_the_others(bench, tiny, tunings):
     assert table.groupby(["family", "variant"]).size().to_dict() == {
         ("nb101", "fine-tuned"): 28, ("nb101", "zero-shot"): 28, ("nb201", "fine-tuned"): 16, ("nb201", "zero-shot"): 16
     }  # fmt: skip
-    assert table.notna().all(axis=None) and {"score", *METHODS[:4]} <= set(table.columns)
+    assert table.notna().all(axis=None) and {"score", *METHODS[:5]} <= set(table.columns)
     accuracy = bench.table.set_index(["family", "arch"])["accuracy"]
     assert (accuracy.loc[list(zip(table["family"], table["arch"], strict=True))].to_numpy() == table["accuracy"]).all()
     assert [tuned.card["families"] for tuned, *_ in tunings] == [["nb201"], ["nb101"]]
