@@ -34,6 +34,37 @@ def test_200_random_networks_have_the_parameters_and_macs_of_their_module(family
         assert sum(p.numel() for p in module.parameters()) == graph.params
 
 
+@pytest.mark.slow
+def test_200_random_networks_at_full_size_have_the_parameters_and_macs_of_their_module(family):
+    full_size(family, 200)
+
+
+def test_some_networks_at_full_size_have_the_parameters_and_macs_of_their_module(family):
+    full_size(family, 2)
+
+
+def full_size(family: Family, count: int) -> None:
+    """As above at scale "paper", on tensors without memory."""
+    for arch in family.sample(count, seed=17):
+        graph = family.graph(arch)
+        with torch.device("meta"):
+            module = family.build(arch).eval()
+            with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+                module(torch.zeros(graph.nodes[0].out_shape))
+        assert counter.get_total_flops() == 2 * total_macs(graph)
+        assert sum(p.numel() for p in module.parameters()) == graph.params
+
+
+@pytest.mark.parametrize("name", ["proxyless", "ofa_mbv3", "ofa_resnet"])
+@pytest.mark.parametrize("resolution", [192, 208, 224])
+def test_once_for_all_networks_take_other_resolutions(name, resolution):
+    """Their records come with one; 208 pixels give odd maps, where rounding shows."""
+    family = nv.families.get(name)
+    with torch.device("meta"):
+        module = family.build(family.sample(1, seed=2)[0]).eval()
+        assert module(torch.zeros(2, 3, resolution, resolution)).shape == (2, 1000)
+
+
 def test_the_graph_is_the_trace_of_its_module(family):
     """Node by node and edge by edge."""
     for arch in family.sample(5, seed=8):

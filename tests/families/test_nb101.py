@@ -71,6 +71,16 @@ def test_the_example_published_with_the_benchmark():
     assert nb101.graph(cell).params == 2694282
 
 
+def test_other_cells_of_the_benchmark():
+    """A chain of two convolutions with a skip, and a cell whose vertices have two inputs each."""
+    chain = nb101.from_matrix([[0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]], LABELS[:1] * 2)
+    assert nb101.graph(chain).params == 20346506
+    matrix = np.zeros((5, 5), dtype=int)
+    matrix[0, [1, 2, 3]] = matrix[1, [3, 4]] = matrix[2, [3, 4]] = matrix[3, 4] = 1
+    cell = nb101.from_matrix(matrix, ["input", *LABELS, "output"])
+    assert (cell.hash, nb101.graph(cell).params) == ("4b397ce59d924a17d29b3261f229d30f", 2040231)
+
+
 def test_small_spaces_have_the_published_number_of_cells():
     """1, 6 and 84 distinct cells of 2, 3 and 4 vertices (Ying et al. 2019)."""
     found = {2: set(), 3: set(), 4: set()}
