@@ -25,6 +25,13 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class Preset(StrEnum):
+    """How much work a table of the paper may be."""
+
+    quick = "quick"
+    full = "full"
+
+
 def fail(message: str) -> NoReturn:
     """Say in one sentence what is wrong with the input, and end with exit code 2."""
     typer.echo(f"nasviz: {message}", err=True)
@@ -129,33 +136,51 @@ def label(
 
 @app.command()
 def evaluate(
-    train: Annotated[str, typer.Option(help="What to pretrain on: nb101, or digits:nb101.")] = "digits:nb101",
-    target: Annotated[
-        list[str] | None, typer.Option(help="What to rank; may be repeated. [default: digits:nb201]")
+    table: Annotated[int | None, typer.Option(help="A table of the paper: 1, 3, 4, 5, 6, 8, 9 or 10.")] = None,
+    preset: Annotated[Preset, typer.Option(help="Of a table: minutes, or the whole protocol.")] = Preset.quick,
+    train: Annotated[
+        str | None, typer.Option(help="What to pretrain on: nb101, or digits:nb101. [default: digits:nb101]")
     ] = None,
-    labels: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the heads, on one encoder.")] = 5,
-    draws: Annotated[int, typer.Option(min=0, help="Draws of fine-tuning labels.")] = 10,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="What to rank; may be repeated. [default: digits:nb201; for a table, all with labels]"),
+    ] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark, or of a family.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds, on one encoder. [default: 5]")] = None,
+    draws: Annotated[int | None, typer.Option(min=0, help="Draws of fine-tuning labels. [default: 10]")] = None,
     budget: Annotated[int, typer.Option(min=2, help="Labels in a draw.")] = 50,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder; not for a table.")] = None,
     out: Annotated[Path, typer.Option(help="CSV file for the results, one row a measurement.")] = Path("results.csv"),
     checkpoint: Annotated[Path | None, typer.Option(help="Folder to resume an interrupted run from.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
 ) -> None:
-    """Pretrain on one benchmark and rank others, zero-shot and fine-tuned: the protocol of the GENNAPE paper."""
+    """Pretrain on one benchmark and rank others, zero-shot and fine-tuned; or print a table of the GENNAPE paper."""
+    files = dict(_pair(text, "--labels nb101=labels.csv") for text in labels or [])
+    if table is not None:
+        from nasviz.predict.tables import budget_of, evaluate_table, report, worlds
+
+        where = worlds(lambda name: _benchmark(name, files), train, target, list(files))
+        allowed = budget_of(preset, seeds=seeds, draws=draws, labels=budget)
+        results = _call(evaluate_table, table, where, allowed, folder=checkpoint, jobs=jobs)
+        results.to_csv(out, index=False)
+        typer.echo(report(table, results, where, allowed))
+        return
+
     from dataclasses import replace
 
     from nasviz.predict.ensemble import Settings
     from nasviz.predict.protocol import run, small, summary
 
-    files = dict(_pair(text, "--labels nb101=labels.csv") for text in labels or [])
+    train = train or "digits:nb101"
     settings = small() if train.startswith("digits") else Settings()
     results = _call(
         run,
         _benchmark(train, files),
         [_benchmark(name, files) for name in target or ["digits:nb201"]],
-        seeds=seeds,
-        draws=draws,
+        seeds=seeds or 5,
+        draws=10 if draws is None else draws,
         labels=budget,
         settings=replace(settings, encoder_epochs=epochs or settings.encoder_epochs),
         checkpoint=checkpoint,
@@ -264,9 +289,11 @@ def _pair(text: str, example: str) -> tuple[str, str]:
 
 def _benchmark(text: str, files: dict[str, str]) -> Any:
     """The benchmark called `text`; of NAS-Bench-201, as in the paper, the cells without `none`."""
-    from nasviz.benchmarks import load
+    from nasviz.benchmarks import datasets, load
 
     name, _, family = text.partition(":")
+    if name not in datasets() and name in files:  # a family out of GENNAPE's files
+        return _call(_call(load, "gennape", files[name]).of, name)
     bench = _call(load, name, files.get(name))
     if name == "nb201":
         bench = bench.subset(~bench.table.arch.str.contains("none~"))

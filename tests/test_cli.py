@@ -141,6 +141,28 @@ def test_a_converted_nb201_is_evaluated_without_none(tmp_path):
     assert _benchmark("nb201", {"nb201": str(path)}).table.arch.tolist() == archs[1:]
 
 
+def test_a_table_of_the_paper(shell, monkeypatch):
+    from nasviz.predict import tables
+    from nasviz.predict.tables_baselines import COSTS
+
+    monkeypatch.setattr(tables, "available", lambda train, budget: [COSTS])
+    monkeypatch.setitem(tables.PRESETS, "quick", tables.Budget(proxy_networks=2, proxy_images=4, epochs=0.1))
+    options = "--target digits:two_path --jobs 1 --draws 2 --budget 40 --checkpoint kept --out rows.csv".split()
+    result = shell("evaluate", "--table", "8", *options)
+    assert result.exit_code == 0, result.output
+    assert "digits:two_path, 100 networks; trained on digits:nb101" in result.stdout
+    rows = pd.read_csv("rows.csv").query("method == 'params'")
+    assert rows.networks.tolist() == [60, 60, 100] and rows.draw.tolist() == [0, 1, -1]
+    assert any(Path("kept", "rows").iterdir())
+    assert "table 2: there are the tables 1, 3" in shell("evaluate", "--table", "2", *options).stderr
+
+
+def test_labels_of_a_family_come_from_gennapes_files(monkeypatch):
+    seen, bench = [], nv.benchmarks.load("digits").of("hiaml")
+    monkeypatch.setattr("nasviz.benchmarks.load", lambda *arguments: seen.append(arguments) or bench)
+    assert _benchmark("hiaml", {"hiaml": "a.json"}) is bench and seen == [("gennape", "a.json")]
+
+
 def test_dashboard_passes_its_options_on(shell, monkeypatch):
     from voila.app import Voila
 

@@ -1,0 +1,111 @@
+"""Every learner of the tables: it fills its rows, reads no label of a target but those it is tuned on, and repeats."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from nasviz.graph.cost import total_flops
+from nasviz.predict.tables import TABLES, available
+from nasviz.predict.tables_baselines import COSTS, PROXY_ROWS, ForestLearner, ProxyLearner
+from nasviz.predict.tables_methods import EnsembleLearner, GNNLearner, Target, learners_for
+from nasviz.predict.tables_run import Budget
+
+CHOSEN, REST = np.arange(0, 24, 3), np.setdiff1d(np.arange(24), np.arange(0, 24, 3))
+
+
+@pytest.fixture(scope="module")
+def learners(tiny):
+    paper = replace(tiny, members=("CL+T", "CL+Pairwise", "k-GNN", "FLOPs"))
+    return {
+        "GENNAPE": EnsembleLearner("GENNAPE", paper, "GENNAPE"),
+        "CL": EnsembleLearner("CL", replace(tiny, members=("CL",))),
+        "GIN": GNNLearner("GIN", 1, 1),
+        "costs": COSTS,
+        "proxies": ProxyLearner(("Jacov", "NASWOT"), networks=6, size=4),
+        "forest": ForestLearner(),
+    }
+
+
+ROWS = {
+    "GENNAPE": ("GENNAPE", "CL+T", "CL+Pairwise", "k-GNN"), "CL": ("CL",), "GIN": ("GIN",),
+    "costs": ("FLOPs", "params"), "proxies": ("Jacov", "NASWOT"), "forest": ("random forest",),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted(learners, nb101, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("learners")
+    return {name: learner.fit(nb101, 0, folder) for name, learner in learners.items()}
+
+
+def scores(fitted, target, rows):
+    return {row: ranking.scores for row, ranking in fitted.rank(target, rows).items()}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_target_s_labels_are_read_by_tuning_alone_and_only_those_given(name, learners, fitted, nb201, relabelled):
+    learner, before = learners[name], fitted[name]
+    assert learner.rows == ROWS[name] == tuple(before.rank(Target(nb201), REST))
+    target = Target(nb201)
+    poisoned = Target(relabelled(nb201, REST, np.linspace(1, 0, len(REST))))
+    said, tuned = scores(before, target, REST), scores(before.tune(target, CHOSEN, 0), target, REST)
+    for row in learner.rows:
+        np.testing.assert_array_equal(scores(before, poisoned, REST)[row], said[row])
+        np.testing.assert_array_equal(scores(before.tune(poisoned, CHOSEN, 0), poisoned, REST)[row], tuned[row])
+        np.testing.assert_array_equal(scores(before, target, REST)[row], said[row], "tuning changed the learner")
+    changes = {"GENNAPE", "CL", "GIN", "forest"}
+    assert all(np.array_equal(said[row], tuned[row]) for row in learner.rows) == (name not in changes)
+
+
+def test_the_training_benchmark_s_held_out_labels_are_not_read(learners, fitted, nb101, nb201, relabelled, tmp_path):
+    from nasviz.predict.ensemble import partition
+
+    held_out = partition(nb101)["rows"]["validation 2"]
+    poisoned = relabelled(nb101, held_out, np.linspace(1, 0, len(held_out)))
+    target = Target(nb201)
+    for name, learner in learners.items():
+        again = learner.fit(poisoned, 0, tmp_path)
+        for row, said in scores(again, target, REST).items():
+            np.testing.assert_array_equal(said, scores(fitted[name], target, REST)[row])
+
+
+def test_costs_are_those_of_the_graphs(fitted, nb201):
+    ranking = fitted["costs"].rank(Target(nb201), REST)
+    graphs = [nb201.graphs()[row] for row in REST]
+    assert ranking["FLOPs"].scores.tolist() == [total_flops(graph) for graph in graphs]
+    assert ranking["params"].scores.tolist() == [graph.params for graph in graphs]
+    assert ranking["params"].accuracy is None
+
+
+def test_methods_that_predict_accuracies_say_so(fitted, nb201):
+    for name in ("GENNAPE", "CL", "GIN", "forest"):
+        for row, ranking in fitted[name].rank(Target(nb201), REST).items():
+            if row == "CL+Pairwise":
+                assert ranking.accuracy is None, "it compares"
+            else:
+                assert ranking.accuracy.min() >= 0 and ranking.accuracy.max() <= 1
+                if row not in ("GENNAPE",):
+                    assert spearmanr(ranking.scores, ranking.accuracy).statistic > 0.99
+
+
+def test_proxies_are_of_the_same_few_networks_whatever_is_left(fitted, nb201):
+    target = Target(nb201)
+    everybody = fitted["proxies"].rank(target, target.rows)["Jacov"]
+    assert len(everybody.rows) == 6
+    rest = fitted["proxies"].rank(target, REST)["Jacov"]
+    assert set(rest.rows) == set(everybody.rows) & set(REST)
+    ours = dict(zip(everybody.rows, everybody.scores, strict=True))
+    assert rest.scores.tolist() == [ours[row] for row in rest.rows]
+
+
+def test_every_row_of_every_table_can_be_filled(nb101):
+    have = {row for learner in available(nb101, Budget()) for row in learner.rows} | set(PROXY_ROWS)
+    for number, table in TABLES.items():
+        missing = set(table.rows) - have
+        assert missing <= ({"NPN", "BANANAS", "TNASP"} if number == 3 else set()), number
+
+
+def test_only_the_learners_that_are_needed_are_taken(learners):
+    assert learners_for(["CL", "params"], list(learners.values())) == [learners["CL"], learners["costs"]]
