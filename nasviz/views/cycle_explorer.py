@@ -65,11 +65,10 @@ class CycleExplorer(Shell):
         self.children = [controls, self._error, self._place]
         self._moving = False
         self._shown: tuple[int, int] | None = None
-        self._offer()
+        self.refresh()
         self._cycle.observe(self._on_cycle, "value")
         self._against.observe(self._on_against, "value")
         self.state.observe(self._on_state, ["cycle", "against"])
-        self._show()
 
     @property
     def cycle(self) -> int:
@@ -77,8 +76,9 @@ class CycleExplorer(Shell):
         known = [cycle.index for cycle in self.run.cycles]
         return self.state.cycle if self.state.cycle in known else next(reversed(known), -1)
 
+    @guard
     def refresh(self) -> None:
-        """Offer the cycles that the run now has."""
+        """Offer the cycles that the run now has, and show what is chosen."""
         self._offer()
         self._show()
 
@@ -115,7 +115,7 @@ class CycleExplorer(Shell):
         """Show the networks that the state names, if they are not there already."""
         against = self._against.value if self._against.value != self.cycle else -1
         pair = (self.cycle, against)
-        if pair == self._shown:
+        if pair == self._shown and self.explorer is not None:
             return
         self._shown = pair
         old = self.explorer
@@ -144,10 +144,8 @@ class CycleExplorer(Shell):
         if not self._moving:
             self.state.against = change["new"]
 
-    @guard
     def _on_state(self, change) -> None:
-        self._offer()
-        self._show()
+        self.refresh()
 
     def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
         bundle = super()._repr_mimebundle_(**kwargs)

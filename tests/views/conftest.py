@@ -135,8 +135,9 @@ def disk_run(tmp_path):
 def plain(value):
     """plotly's JSON with its binary arrays as lists."""
     if isinstance(value, dict):
-        if set(value) == {"dtype", "bdata"}:
-            return np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"]).tolist()
+        if "bdata" in value:
+            array = np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"])
+            return array.reshape([int(size) for size in value.get("shape", "-1").split(",")]).tolist()
         return {name: plain(part) for name, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, list) else value
 
