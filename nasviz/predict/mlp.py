@@ -75,11 +75,14 @@ class MLPEnsemble(nn.Module):
 
     def forward(self, embedding: Tensor, memberships: Tensor) -> Tensor:
         """(N, D) and (N, C) → (N,), or (N, out) where out > 1."""
+        return (self.each(embedding) * memberships.T.unsqueeze(-1)).sum(0).squeeze(-1)
+
+    def each(self, embedding: Tensor) -> Tensor:
+        """(N, D) → what every head says, (C, N, out)."""
         x = embedding.expand(self.n_heads, -1, -1)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = torch.baddbmm(bias, x, weight).relu()
-        outputs = torch.baddbmm(self.biases[-1], x, self.weights[-1])  # (C, N, out)
-        return (outputs * memberships.T.unsqueeze(-1)).sum(0).squeeze(-1)
+        return torch.baddbmm(self.biases[-1], x, self.weights[-1])
 
     def select(self, used: Tensor) -> "MLPEnsemble":
         """A copy of the heads where ``used`` (C,) is True, as an ensemble of their own."""
