@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nasviz.predict.clusters import ClusterSpace
+    from nasviz.predict.comparison import bootstrap, compare, disagreement, regret, tied_pairs, top_k
     from nasviz.predict.ensemble import Gennape, Settings, partition
     from nasviz.predict.fcm import CollapsedClusters, FuzzyCMeans
     from nasviz.predict.folds import Fold, draw, split
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "clusters": ("ClusterSpace",),
+    "comparison": ("bootstrap", "compare", "disagreement", "regret", "tied_pairs", "top_k"),
     "ensemble": ("Gennape", "Settings", "partition"),
     "fcm": ("CollapsedClusters", "FuzzyCMeans"),
     "folds": ("Fold", "draw", "split"),
@@ -32,12 +34,15 @@ __all__ = [
     "AccuracyTransform",
     "ClusterSpace",
     "CollapsedClusters",
-    "Fold",
     "FlopsTransform",
+    "Fold",
     "FuzzyCMeans",
     "Gennape",
     "Population",
     "Settings",
+    "bootstrap",
+    "compare",
+    "disagreement",
     "draw",
     "evaluate",
     "kendall",
@@ -45,8 +50,11 @@ __all__ = [
     "ndcg",
     "partition",
     "proxy_table",
+    "regret",
     "split",
     "srcc",
+    "tied_pairs",
+    "top_k",
     "transfer",
     "zero_cost_proxies",
 ]
