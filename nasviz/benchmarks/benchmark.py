@@ -217,6 +217,11 @@ class Reader:
         return path.name.endswith(self.endings) or ("/" in self.endings and path.is_dir())
 
 
+NATS = Reader(
+    "nasviz.benchmarks.natsbench:read_nats",
+    "the folder NATS-tss-v1_0-3ffb9-simple, NATS-tss-v1_0-3ffb9.pickle.pbz2 or NAS-Bench-201-v1_1-096897.pth",
+    (".pickle.pbz2", ".pth", "/"),
+)
 READERS: Mapping[str, tuple[Reader, ...]] = {
     "digits": (Reader("nasviz.benchmarks.tables:read_digits"),),
     "nb101": (
@@ -235,16 +240,12 @@ READERS: Mapping[str, tuple[Reader, ...]] = {
             "nasviz.benchmarks.tables:read_nb201",
             "a CSV file with the columns arch and cifar10_test_acc_200 (in percent)",
         ),
+        NATS,
     ),
     "nb301": (
         Reader("nasviz.benchmarks.nasbench301:read_nb301", "the folder of results_*.json files, or one of them"),
     ),
-    "nats": (
-        Reader(
-            "nasviz.benchmarks.natsbench:read_nats",
-            "the folder NATS-tss-v1_0-3ffb9-simple, NATS-tss-v1_0-3ffb9.pickle.pbz2 or NAS-Bench-201-v1_1-096897.pth",
-        ),
-    ),
+    "nats": (NATS,),
     "gennape": (
         Reader(
             "nasviz.benchmarks.gennape:read_gennape",
@@ -254,6 +255,7 @@ READERS: Mapping[str, tuple[Reader, ...]] = {
     "zero_cost": (
         Reader("nasviz.benchmarks.zerocost:read_zero_cost", "NASLib's zc_nasbench101.json, or that of 201 or 301"),
     ),
+    "table": (Reader("nasviz.benchmarks.tables:from_table", "a CSV, Parquet or JSON table of your own"),),
 }
 """Who reads a benchmark's files. The first reader takes every path that no other one claims."""
 
@@ -278,7 +280,8 @@ def load(name: str, path: str | Path | None = None, **options: Any) -> Benchmark
     **options
         What the reader takes. "nb101" from a table: `metric="val_acc_108"`, the column to use as accuracy; from the
         official file: `epochs=108` and `metric="validation"` (see `nasbench101.read_tfrecord`). "nb201":
-        `metric="cifar10_test_acc_200"`, and `none=False` to keep only the 4,096 cells without the operation `none`.
+        `metric="cifar10_test_acc_200"`, and `none=False` to keep only the 4,096 cells without the operation `none`;
+        from an official file what "nats" takes. "table": `family`, `columns` and the rest of `from_table`.
         "nb301": `metric="val_accuracy"`, `progress=False`. "zero_cost": `space` and `dataset` (see `zerocost`).
         "nats": `dataset="cifar10"`, `split="test"`, `epochs=200`, `none=True` (see `natsbench.read_nats`).
         "gennape": `own_graphs=True`, the published graphs and not those of our families (see `gennape.read_gennape`).

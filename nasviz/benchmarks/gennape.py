@@ -73,7 +73,10 @@ def read_gennape(path: str | Path, *, own_graphs: bool = True, progress: bool = 
     """
     table, graphs = read_cache(path, progress)
     if table.accuracy.isna().any():
-        raise ValueError(f"path={str(path)!r} has networks without an accuracy; read_cache gives their graphs.")
+        raise ValueError(
+            f"path={str(path)!r} has networks without an accuracy; nasviz.benchmarks.gennape.read_cache gives their "
+            "graphs."
+        )
     scales = {_scale(family, graph) for family, graph in zip(table.family, graphs, strict=True)}
     if len(scales) > 1:
         raise ValueError(f"path={str(path)!r} has networks for different data sets ({', '.join(sorted(scales))}).")

@@ -79,10 +79,14 @@ def read_nats(
     if not none:
         chosen = chosen[~chosen.arch.str.contains("none~")]
     if chosen.empty:
-        there = trials[["dataset", "images", "epochs"]].drop_duplicates().astype(str).agg(" ".join, axis=1)
+        there = set(trials[["dataset", "images", "epochs"]].drop_duplicates().itertuples(index=False, name=None))
+        asked = [
+            (*key, length) for key, official in SETS.items() for length in (200, 12) if (*official, length) in there
+        ]
+        ways = [f"dataset={name!r}, split={part!r}, epochs={length}" for name, part, length in asked]
         raise ValueError(
-            f"path={str(path)!r} has no accuracy on {dataset} {split} ({trained} {images}) after {epochs} epochs; it "
-            f"has {', '.join(sorted(there)[:14])}."
+            f"path={str(path)!r} has no accuracy on {dataset} {split} ({trained} {images}) after {epochs} epochs; "
+            f"ask for one that it has: {'; '.join(ways) or 'there is none'}."
         )
     card = NB201_CARD | {
         "source": f"{Path(path).name} of https://github.com/D-X-Y/NATS-Bench",

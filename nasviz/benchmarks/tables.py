@@ -27,6 +27,7 @@ def from_table(
     *,
     arch: str = "arch",
     accuracy: str = "accuracy",
+    columns: Mapping[str, str] | None = None,
     percent: bool | None = None,
     scale: str = "paper",
     name: str = "table",
@@ -42,6 +43,8 @@ def from_table(
         The family of all rows; without it the column `family` says which family each row belongs to.
     arch, accuracy : str
         Names of the columns with the architectures' text forms and with their accuracies.
+    columns : mapping of str to str, optional
+        Your names by ours, for these and any other columns: ``{"arch": "cell", "family": "space", "macs": "madds"}``.
     percent : bool, optional
         Whether accuracies are in percent. Fractions in [0, 1] need no word; anything larger does.
     scale : str
@@ -69,12 +72,13 @@ def from_table(
     [0.61, 0.645]
     """
     frame = frame if isinstance(frame, pd.DataFrame) else read_frame(frame)
-    chosen = {arch: "arch", accuracy: "accuracy"} | ({} if family else {"family": "family"})
+    chosen = _chosen({"arch": arch, "accuracy": accuracy} | ({} if family else {"family": "family"}), columns)
     _check_columns(frame, chosen)
     frame = frame.rename(columns=chosen).reset_index(drop=True)
     if family:
         frame["family"] = family
-    frame["accuracy"] = _fractions(frame["accuracy"], accuracy, percent)
+    yours = {new: old for old, new in chosen.items()}
+    frame["accuracy"] = _fractions(frame["accuracy"], yours["accuracy"], percent)
     _check_archs(frame, scale)
     frame = frame[[*COLUMNS, *(column for column in frame.columns if column not in COLUMNS)]]
     defaults = {"title": name, "source": "your table", "licence": "not stated", "min_accuracy": 0.0, "flops_unit": 1e9}
@@ -163,6 +167,18 @@ NB201_CARD = {
     "min_accuracy": 0.0,
     "flops_unit": 1e9,
 }
+
+
+def _chosen(names: Mapping[str, str], columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Our names of a table's columns by theirs; `columns` has the last word."""
+    if not isinstance(columns or {}, Mapping) or not all(isinstance(name, str) for name in (columns or {}).values()):
+        raise ValueError(f"columns={columns!r}: give the names of your columns by ours, as in {{'arch': 'cell'}}.")
+    chosen: dict[str, str] = {}
+    for ours, yours in {**names, **(columns or {})}.items():
+        if yours in chosen:
+            raise ValueError(f"columns: {yours!r} cannot be both {chosen[yours]!r} and {ours!r}.")
+        chosen[yours] = ours
+    return chosen
 
 
 def _check_columns(frame: pd.DataFrame, needed: Any) -> None:

@@ -172,7 +172,7 @@ def test_what_a_notebook_shows(small):
 
 
 def test_datasets():
-    assert datasets() == ["digits", "nb101", "nb201", "nb301", "nats", "gennape", "zero_cost"]
+    assert datasets() == ["digits", "nb101", "nb201", "nb301", "nats", "gennape", "zero_cost", "table"]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 import nasviz as nv
 from nasviz.benchmarks import Benchmark, benchmark, load, open_converted, save
+from nasviz.cli import app
 from nasviz.graph import ComputeGraph
 from nasviz.graph.store import StoredGraphs, write_graphs
 
@@ -47,6 +49,16 @@ def test_there_and_back(bench, tmp_path, request):
     again = open_converted(save(back, tmp_path / "again.arrow"))
     pd.testing.assert_frame_equal(again.table, bench.table)
     assert again.of("nb101").graphs() == bench.of("nb101").graphs()
+
+
+def test_the_command_converts_a_table_with_other_names(tmp_path):
+    pd.DataFrame({"cell": ["2:1:", "3:7:1"], "top1": [61.0, 64.5]}).to_csv(tmp_path / "mine.csv", index=False)
+    options = ["family=nb101", 'columns={"arch": "cell", "accuracy": "top1"}', "percent=true"]
+    command = ["data", "convert", "table", str(tmp_path / "mine.csv"), "--out", str(tmp_path / "mine.arrow")]
+    result = CliRunner().invoke(app, [*command, *(part for option in options for part in ("--option", option))])
+    assert result.exit_code == 0, result.output
+    bench = load("table", tmp_path / "mine.arrow")
+    assert bench.table.accuracy.tolist() == [0.61, 0.645] and bench.graphs()[0].params == 882570
 
 
 def test_without_graphs_they_are_built(bench, tmp_path):

@@ -139,7 +139,7 @@ def test_a_configuration_of_instances(tmp_path, classes):
     table, graphs = read_cache(tmp_path / "cache.pkl")
     assert table.arch.tolist() == [family.format(arch)] and table.accuracy.isna().all()
     check_same(graphs[0], family.graph(arch))
-    with pytest.raises(ValueError, match="networks without an accuracy; read_cache gives their graphs"):
+    with pytest.raises(ValueError, match="networks without an accuracy; nasviz.benchmarks.gennape.read_cache"):
         read_gennape(tmp_path / "cache.pkl", progress=False)
 
 

@@ -43,6 +43,41 @@ def test_columns_are_mapped_and_percent_becomes_a_fraction():
     assert [graph.nodes[0].out_shape for graph in bench.graphs()] == [(1, 1, 8, 8)] * 2
 
 
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet", ".json", ".jsonl"])
+def test_all_columns_of_a_file_are_mapped(tmp_path, ending):
+    frame = pd.DataFrame({"cell": [NB201, "2:1:"], "top1": [61.5, 100], "space": ["nb201", "nb101"], "madds": [7, 8]})
+    path = tmp_path / f"mine{ending}"
+    match ending:
+        case ".parquet":
+            frame.to_parquet(path)
+        case ".json" | ".jsonl":
+            frame.to_json(path, orient="records", lines=ending == ".jsonl")
+        case _:
+            frame.to_csv(path, index=False)
+    columns = {"arch": "cell", "accuracy": "top1", "family": "space", "macs": "madds"}
+    bench = nv.benchmarks.load("table", path, columns=columns, percent=True)
+    expected = {"family": ["nb201", "nb101"], "arch": [NB201, "2:1:"], "accuracy": [0.615, 1.0], "macs": [7, 8]}
+    assert bench.table.to_dict("list") == expected and bench.table.columns.tolist() == list(expected)
+    saved = nv.benchmarks.save(bench, tmp_path / "mine.arrow")
+    assert nv.benchmarks.load("table", saved).table.to_dict("list") == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"arch": "accuracy"}, "'accuracy' cannot be both 'arch' and 'accuracy'"),
+        ({"arch": "cell"}, "no column 'cell'; it has arch, accuracy, note"),
+        ({"macs": "note", "params": "note"}, "'note' cannot be both 'macs' and 'params'"),
+        ({"accuracy": "note"}, "two columns claim the name 'accuracy'"),
+        ({"arch": 3}, r"columns=\{'arch': 3\}: give the names of your columns by ours"),
+        ("arch", "columns='arch': give the names of your columns by ours"),
+    ],
+)
+def test_a_wrong_map_of_columns_is_refused(frame, columns, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        from_nb101(frame, columns=columns)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "sentence"),
     [
