@@ -4,10 +4,12 @@ import doctest
 
 import pytest
 
-from nasviz.views import cycle_bars, embedding, layer_comparison, pareto, ranking
+from nasviz.views import confusion, cycle_bars, cycle_explorer, embedding, explorer, layer_comparison, pareto, ranking
+
+MODULES = [confusion, cycle_bars, cycle_explorer, embedding, explorer, layer_comparison, pareto, ranking]
 
 
-@pytest.mark.parametrize("module", [cycle_bars, embedding, layer_comparison, pareto, ranking])
+@pytest.mark.parametrize("module", MODULES)
 def test_examples(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
