@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nasviz.predict.baselines import CellPredictor
+    from nasviz.predict.cluster_search import choose_clusters
     from nasviz.predict.clusters import ClusterSpace
     from nasviz.predict.comparison import bootstrap, compare, disagreement, regret, tied_pairs, top_k
     from nasviz.predict.ensemble import Gennape, Settings, partition
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from nasviz.predict.transform import AccuracyTransform, FlopsTransform
 
 _HOMES = {
+    "baselines": ("CellPredictor",),
+    "cluster_search": ("choose_clusters",),
     "clusters": ("ClusterSpace",),
     "comparison": ("bootstrap", "compare", "disagreement", "regret", "tied_pairs", "top_k"),
     "ensemble": ("Gennape", "Settings", "partition"),
@@ -32,6 +36,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AccuracyTransform",
+    "CellPredictor",
     "ClusterSpace",
     "CollapsedClusters",
     "FlopsTransform",
@@ -43,6 +48,7 @@ __all__ = [
     "bootstrap",
     "compare",
     "disagreement",
+    "choose_clusters",
     "draw",
     "evaluate",
     "kendall",

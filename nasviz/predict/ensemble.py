@@ -165,8 +165,7 @@ class Gennape:
             )
         h, flops = training.population.embedding(encoder), training.population.flops
         space = ClusterSpace(settings.n_clusters, settings.fuzzifier, seed=seed).fit(h, flops)
-        unit = bench.card.get("flops_unit", 1e9)
-        unit = float(np.median(flops)) if unit == "median" else unit
+        unit = flops_unit(bench, flops)
         members: dict[str, Member] = {}
         for name in settings.members:
             common = {"seed": seed, "device": device}
@@ -323,6 +322,12 @@ def _standardised(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     spread, rounding = predictions.std(ddof=0), 2 * np.finfo(np.float32).eps * predictions.abs().max()
     return (predictions - predictions.mean()) / spread.where(spread > rounding, np.inf)
+
+
+def flops_unit(bench: "Benchmark", flops: np.ndarray) -> float:
+    """Unit of F in the transform T, as the benchmark's card says: a number, or the median of the training FLOPs."""
+    unit = bench.card.get("flops_unit", 1e9)
+    return float(np.median(flops)) if unit == "median" else unit
 
 
 def _equal(members: Mapping[str, Member]) -> dict[str, float]:
