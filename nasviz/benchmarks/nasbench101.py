@@ -103,7 +103,7 @@ def read_tfrecord(
             if not 0 <= last[wanted] <= 1:
                 raise ValueError(f"accuracy {last[wanted]}")
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, struct.error) as e:
-            fault = f"{type(e).__name__}: {e}"
+            fault = f"{type(e).__name__}: {str(e)[:160]}"
             raise ValueError(f"path={str(path)!r}: record {number} is no row of NAS-Bench-101 ({fault}).") from None
         accuracy.append(last[wanted])
         seconds.append(last[TIME])

@@ -3,6 +3,7 @@
 Times depend on the machine, so the assertions are about ratios within one run; the page `RESULTS.md` has the figures.
 """
 
+import json
 import subprocess
 import sys
 import time
@@ -17,6 +18,10 @@ import nasviz as nv
 from nasviz.graph.store import read_graphs, write_graphs
 
 pytestmark = pytest.mark.bench
+
+
+PAPER = 0.4
+"""Seconds that the TensorFlow builder takes for the quickest network; for the slowest it is 15 (GENNAPE, AAAI-23)."""
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
@@ -51,14 +56,17 @@ def test_graphs_per_second(tmp_path, results):
                 "graphs/s, read": 1 / read,
                 "bytes a graph": path.stat().st_size / len(archs),
                 "built : traced": traced / built,
+                "built : 0.4 s": PAPER / built,
             }
         )
+        assert 20 * built < PAPER, f"{name}: twenty times as quick as the paper's quickest network"
         assert traced > 2 * built, f"{name}: building a graph should be far quicker than tracing a module"
         assert traced > 2 * read, f"{name}: reading a graph should be far quicker than tracing a module"
     results(
         "Graphs a second",
         "One thread, CPU time, paper scale, 200 random architectures a family. The TensorFlow builder of the GENNAPE "
-        "paper takes 0.4 to 15 seconds a network.",
+        "paper takes 0.4 to 15 seconds a network, depending on the family; the last column is how many times quicker a "
+        "graph is built here than 0.4 seconds.",
         pd.DataFrame(rows).set_index("family").round(1),
     )
 
@@ -70,15 +78,29 @@ def cpu_seconds() -> float:
 
 
 MEMORY = """
-import sys, psutil
+import gc, json, sys, psutil
 from nasviz.graph.store import read_graphs
 import numpy, pyarrow, nasviz.graph.cost
-memory = lambda: psutil.Process().memory_info().rss
+
+def memory():
+    gc.collect()
+    info = psutil.Process().memory_full_info()
+    return info.uss, info.rss
+
+private, _ = memory()
+ballast = numpy.ones(2**26, numpy.uint8)  # 64 MiB: does this machine tell what a process takes?
+seen = memory()[0] - private
+del ballast
 before = memory()
 graphs = read_graphs(sys.argv[1])
-nodes = sum(len(graph.nodes) for graph in graphs)
-print(before, memory(), len(graphs), nodes)
+read = memory()
+nodes = sum(len(graph.nodes) + int(graph.edges.sum() >= 0) for graph in graphs)  # every page of the file is looked at
+touched = memory()
+print(json.dumps({"seen": seen, "before": before, "read": read, "touched": touched, "graphs": len(graphs),
+                  "nodes": nodes - len(graphs)}))
 """
+"""What 50,000 graphs take in a process that has done nothing else. Private memory (USS) is what would be free again if
+the process ended; its whole memory (RSS) counts the mapped file and shared libraries, too."""
 
 
 def test_fifty_thousand_graphs(tmp_path, monkeypatch, results):
@@ -91,22 +113,26 @@ def test_fifty_thousand_graphs(tmp_path, monkeypatch, results):
     graphs = bench.graphs()
     wall, cpu = time.perf_counter() - start, cpu_seconds() - before
     path = write_graphs(tmp_path / "graphs.arrow", graphs)
-    told = subprocess.run([sys.executable, "-c", MEMORY, path], check=True, capture_output=True, text=True).stdout
-    empty, full, count, nodes = map(int, told.split())
-    assert count == len(archs) and nodes == sum(map(len, graphs))
-    assert full < 2**30, "50,000 graphs should fit into 1 GiB, the interpreter included"
+    told = json.loads(subprocess.run([sys.executable, "-c", MEMORY, path], check=True, capture_output=True).stdout)
+    count = told["graphs"]
+    assert count == len(archs) and told["nodes"] == sum(map(len, graphs))
+    assert told["seen"] == pytest.approx(2**26, rel=0.1), "this machine does not tell what a process takes"
+    assert max(told["read"][1], told["touched"][1]) < 2**30, "50,000 graphs should fit into 1 GiB, with the interpreter"
+    (private, _), (private_full, full) = told["before"], told["touched"]
     assert len(archs) / cpu > 50, "even with storing them, twenty times 0.4 seconds a network"
     row = {
         "graphs": count,
         "graphs/s (wall)": count / wall,
         "graphs/s and core (CPU)": count / cpu,
         "bytes a graph on disk": path.stat().st_size / count,
-        "MiB in memory": (full - empty) / 2**20,
-        "MiB of the process": full / 2**20,
+        "MiB of the graphs (private)": (private_full - private) / 2**20,
+        "MiB of the process (RSS)": full / 2**20,
     }
     results(
         "Many graphs",
         "50,000 NB-101 cells at paper scale, built and stored through joblib on all cores, read back in a new process. "
-        "CPU time includes starting the workers and sending the graphs back.",
+        "CPU time includes starting the workers and sending the graphs back. Memory is that of a new process after it "
+        "has read all graphs and looked at every edge: what it holds more than before (private, the mapped file not "
+        "counted), and the whole process with interpreter, libraries and the mapped file.",
         pd.DataFrame([row]).round(1).set_index("graphs"),
     )

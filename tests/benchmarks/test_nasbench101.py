@@ -4,6 +4,7 @@ import base64
 import json
 import statistics
 import struct
+import tracemalloc
 import warnings
 
 import pytest
@@ -170,6 +171,20 @@ def test_what_the_file_lacks_is_said(tmp_path):
         load("nb101", path, epoch=4)
 
 
+def test_the_file_is_read_as_a_stream(tmp_path):
+    """Of the records that are not wanted nothing stays in memory."""
+    path = tmp_path / "some.tfrecord"
+    path.write_bytes(record(row(epochs=36)) * 12_000 + record(row(SMALLEST, 108)) * 3)
+    tracemalloc.start()
+    try:
+        with pytest.warns(UserWarning, match="holds 1 of the 423,624 cells"):
+            assert len(read_tfrecord(path, progress=False)) == 1
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5e6 < path.stat().st_size / 2
+
+
 def test_a_cut_file_is_noticed_wherever_it_ends(read):
     whole = record(row()) + record(row(SMALLEST))
     second = len(record(row()))
@@ -222,6 +237,7 @@ def test_what_is_no_tfrecord_gets_a_sentence(read, content, sentence):
         row((CELL[0], "0" * 100, "input" + ",maxpool3x3" * 8 + ",output")),
         row((CELL[0], CELL[1], CELL[2].replace("maxpool3x3", "maxpool5x5"))),
         row((CELL[0], CELL[1], CELL[2].replace("input", "maxpool3x3"))),
+        row((CELL[0], CELL[1], CELL[2] * 300)),
         row(metrics=message(EVALUATIONS[:2])),
         row(metrics=message([*EVALUATIONS[:2], (4, 1.0, 0.5, 1.5, 0.5)])),
         row(metrics=message([*EVALUATIONS[:2], (4, 1.0, 0.5, float("nan"), 0.5)])),
@@ -236,7 +252,7 @@ def test_what_is_no_tfrecord_gets_a_sentence(read, content, sentence):
 def test_a_wrong_row_with_right_checksums_gets_a_sentence(read, payload):
     with pytest.raises(ValueError, match=r"record 1 is no row of NAS-Bench-101 \(\w+: ") as caught:
         read([row(SMALLEST), payload], epochs=4)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
 def test_no_file(tmp_path):

@@ -203,7 +203,7 @@ def test_options_are_checked(folder, options, sentence):
 def test_what_is_not_there_is_named(tmp_path):
     content = {"200": results(0, 200)}
     folder = write_folder(tmp_path / "nats", {0: content})
-    with pytest.raises(ValueError, match=r"no accuracy on cifar100 valid .* after 12 epochs; .*split='test', epochs=200"):
+    with pytest.raises(ValueError, match=r"no accuracy on cifar100 valid .* after 12 epochs; .*test., epochs=200"):
         read_nats(folder, dataset="cifar100", split="valid", epochs=12, progress=False)
     with pytest.raises(FileNotFoundError, match="no such file; give the folder NATS-tss"):
         read_nats(tmp_path / "none")
