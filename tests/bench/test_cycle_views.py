@@ -1,4 +1,4 @@
-"""How fast the views of a run answer: 200 cycles with 300 layers each. Run with ``python -m pytest -m bench``."""
+"""How fast the views of a run answer. Run with ``python -m pytest -m bench``."""
 
 import time
 from types import SimpleNamespace
@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasviz.views import CycleBars, CyclesState, LayerComparison, Pareto
+from nasviz.views import CycleBars, CyclesState, LayerComparison, NetworkExplorer, Pareto
+from tests.views.explorer_networks import blocks
 
 pytestmark = pytest.mark.bench
 CYCLES, LAYERS = 200, 300
@@ -63,3 +64,24 @@ def test_a_choice_is_answered_at_once(run, results):
     )
     results("Views of a run", text, table)
     assert table["ms"].max() < MOST
+
+
+def test_a_network_of_a_thousand_nodes_is_explored(results):
+    """249 blocks of 4 nodes; with repeats off, every one is drawn."""
+    graph, other = blocks(249), blocks(249, wide=100, extra=200)
+    assert len(graph) > 1000
+    start, rows = time.process_time(), {}
+    view = NetworkExplorer(graph)
+    rows["first paint"] = 1000 * (time.process_time() - start)
+    view.state.repeats = False
+    everything = [part.id for part in view.networks[0].tree.root if part.parts]
+    rows["every box open"] = milliseconds(view.state, "opened", [everything])
+    rows["another colour"] = milliseconds(view.state, "colour", ["macs", "parameters", "kind"])
+    rows["one box closed"] = milliseconds(view.state, "opened", [everything[:-1], everything[:-2]])
+    rows["a box chosen"] = milliseconds(view.state, "box", ["body.7.conv1", "body.8.conv1"])
+    start = time.process_time()
+    NetworkExplorer(graph, other)
+    rows["two networks compared, first paint"] = 1000 * (time.process_time() - start)
+    table = pd.Series(rows, name="ms").round(1).to_frame()
+    results("The network explorer", f"A network of {len(graph):,} nodes: CPU time in the kernel.", table)
+    assert table["ms"].max() < 2000 and rows["a box chosen"] < MOST
