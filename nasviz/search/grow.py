@@ -162,9 +162,7 @@ class _Draft:
         with g.scope(name):
             for part in order:
                 if part == "conv":
-                    x = g.conv(
-                        x, channels, kernel, stride=strides, groups=groups, bias="bn" not in order, name="conv"
-                    )
+                    x = g.conv(x, channels, kernel, stride=strides, groups=groups, bias="bn" not in order, name="conv")
                 elif part == "bn":
                     x = g.batch_norm(x, name="bn")
                 else:
