@@ -86,6 +86,12 @@ def from_onnx(
             "folded them into constants; they are not counted. torch.onnx.export(..., optimize=False) keeps them.",
             stacklevel=2,
         )
+    if weights.partly:
+        warnings.warn(
+            f"{label} holds of the embeddings {', '.join(weights.partly)} the rows that its constant positions look "
+            "up; rows beyond them are not counted. torch.onnx.export(..., optimize=False) keeps them.",
+            stacklevel=2,
+        )
     return writer.graph(outputs, title or proto.graph.name)
 
 

@@ -195,7 +195,7 @@ def _attention(product: int, matcher: _Matcher) -> list[int] | None:
 
 def _is_scale(call: Call) -> bool:
     return call.op_type == "Mul" and any(
-        value is not None and value.constant and not value.shape for value in call.inputs
+        value is not None and value.constant and set(value.shape or ()) <= {1} for value in call.inputs
     )
 
 

@@ -49,13 +49,22 @@ def rule(call: Call) -> Rule:
 
 
 def data(call: Call) -> Value | None:
-    """The value that a node's `in_shape` describes: the first that is no constant, or in arithmetic a parameter."""
+    """The value that a node's `in_shape` describes: the first that is no constant, or in arithmetic a parameter.
+
+    Of a product it is always the first, whose last size is the one that is summed over.
+    """
+    if call.op_type in _PRODUCTS:
+        first = call.input(0)
+        return first if first is not None and first.shape is not None else None
     values = [value for value in call.inputs if value is not None and value.shape is not None]
     arithmetic = call.op_type in ("Add", "Sub", "Mul", "Div", "Pow")
     for value in values:
         if not value.constant or (arithmetic and value.roots and value.shape):
             return value
     return values[0] if values else None
+
+
+_PRODUCTS = frozenset("MatMul MatMulInteger QLinearMatMul Gemm".split())
 
 
 def read_shape(call: Call) -> tuple[int, ...]:
@@ -112,6 +121,9 @@ def _conv(call: Call) -> Facts:
     weight = call.inputs[3 if call.op_type == "QLinearConv" else 1]
     bias = {"QLinearConv": 8, "ConvInteger": 99}.get(call.op_type, 2)
     kernel = tuple(call.get("kernel_shape") or weight.shape[2:])
+    read = weight.shape[0] if "Transpose" in call.op_type else weight.shape[1] * call.get("group", 1)
+    if read != call.inputs[0].shape[1]:  # onnx does not compare them
+        raise ValueError(f"a weight for {read} channels meets an input of shape {call.inputs[0].shape}")
     return _window(call, kernel) | {"groups": call.get("group", 1), "bias": call.input(bias) is not None}
 
 

@@ -1,5 +1,6 @@
 """Which parameters the operators of an ONNX model use first, and how large they are."""
 
+import re
 from collections.abc import Mapping, Sequence
 from math import prod
 
@@ -10,6 +11,7 @@ from nasviz.graph.onnx_torch import Signature, layer, owner
 from nasviz.graph.onnx_values import FLOATS, QUANTISED, Value
 from nasviz.graph.ops import NORMS, Op
 
+_LOOKED_UP = re.compile(r"embedding(_\d+)?")
 _FIXED = (Op.CONV, Op.CONV_TRANSPOSE, Op.LINEAR)
 
 
@@ -24,6 +26,8 @@ class Weights:
     ----------
     gone : list of str
         Parameters that torch noted and the file does not hold, as far as no operator tells what they were.
+    partly : list of str
+        Embeddings of which the file holds the rows that are used, and perhaps no more.
 
     Parameters
     ----------
@@ -41,6 +45,7 @@ class Weights:
         self.values, self.signature, self.stored = values, signature, stored
         self.targets = set(signature.parameters.values())
         self.seen: set[str] = set()
+        self.partly: list[str] = []
         self.read: set[str] = set()
         noted = {name for group in groups for name in group.noted_parameters} | values.keys()
         biases = {bias_of(name) for name in noted}
@@ -64,13 +69,17 @@ class Weights:
         return sum(count for count, _ in fresh.values()), sum(size for _, size in fresh.values())
 
     def unused(self) -> tuple[int, int]:
-        """Number and bytes of the floating-point initializers that no operator reads."""
+        """Number and bytes of the floating-point initializers that no operator reads, and of biases folded away."""
         idle = [
             value
             for name, value in self.values.items()
             if value.roots == (name,) and name not in self.read and value.dtype in FLOATS and _numel(value) > 1
         ]
-        return sum(map(_numel, idle)), sum(_numel(value) * _width(value) for value in idle)
+        sizes = [(_numel(value), _width(value)) for value in idle]
+        for name, weight in self.values.items():  # a bias whose parts were folded on their own, as in cross-attention
+            if (bias := bias_of(name)) in self.targets - self.seen and bias not in self.values and weight.shape:
+                sizes.append((weight.shape[0], _width(weight)))
+        return sum(count for count, _ in sizes), sum(count * width for count, width in sizes)
 
     def _of_file(self, group: Group) -> dict[str, tuple[int, int]]:
         found = {}
@@ -100,20 +109,29 @@ class Weights:
         for value, always in _slots(group):
             for root in value.roots:
                 size = (_numel(self.values[root]), _numel(self.values[root]) * _width(self.values[root]))
-                if root in named.values() or (size[0] == 1 and root not in self.targets):
+                if root in named.values() or (size[0] == 1 and root not in self.targets and not (always and missing)):
                     continue
                 named_here = root in self.targets
                 if missing:  # the optimiser folded the parameter, or merged it with an equal one
                     found[missing.pop(0) if named_here else root] = size
                 elif named_here:
                     found |= {} if named else {root: size}
-                elif self._stands_in(node.layer) if not always else computed and size[0] == prod(node.weight_shape):
+                elif not always:
+                    found |= {root: size} if self._stands_in(node.layer, root) else {}
+                elif computed and size[0] == prod(node.weight_shape):
                     found[root] = size
         return found
 
-    def _stands_in(self, module: str) -> bool:
-        """Whether a constant in this module is a parameter that was folded with its operator: a token, expanded."""
+    def _stands_in(self, module: str, constant: str) -> bool:
+        """Whether a constant in this module is a parameter that was folded with its operator: a token, expanded.
+
+        The rows of an embedding that constant positions look up are most often the whole table, but perhaps not: it is
+        named in `partly`.
+        """
         name = next((name for name in self.gone if owner(name) == module), None)
+        if name is None and _LOOKED_UP.fullmatch(constant):  # the name of the call that was folded
+            name = next(iter(self.gone), None)
+            self.partly += [name] if name else []
         if name is None or module in self.tables:  # looked up by an index, it has another size
             return False
         self.gone.remove(name)
