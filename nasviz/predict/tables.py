@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from nasviz.predict.baselines import CELL_PREDICTORS
 from nasviz.predict.ensemble import Settings
 from nasviz.predict.protocol import small
 from nasviz.predict.tables_baselines import COSTS, PROXY_ROWS, ForestLearner, ProxyLearner
-from nasviz.predict.tables_methods import EnsembleLearner, GNNLearner, Learner, Target, learners_for
+from nasviz.predict.tables_methods import CellLearner, EnsembleLearner, GNNLearner, Learner, Target, learners_for
 from nasviz.predict.tables_paper import PAPER, Cell
 from nasviz.predict.tables_run import PRESETS, Budget, measure
 from nasviz.resources import cache_folder
@@ -91,12 +92,14 @@ NOTES = {
 def available(train: "Benchmark", budget: Budget) -> list[Learner]:
     """Everything that can fill rows, with the settings for the training benchmark."""
     settings = budget.shorten(small() if train.scale == "digits" else Settings())
+    is_nb101 = train.families == ["nb101"]
     members = ("CL+FCM+T", "CL+T", "CL+FCM+Pairwise", "CL+Pairwise", "k-GNN", "FLOPs")  # the paper's six
     return [
         EnsembleLearner("GENNAPE", replace(settings, members=members), "GENNAPE"),
         EnsembleLearner("CL", replace(settings, members=("CL", "CL+FCM"))),
         GNNLearner("GCN", settings.kgnn_epochs, settings.tune_epochs),
         GNNLearner("GIN", settings.kgnn_epochs, settings.tune_epochs),
+        *(CellLearner(name, max(1, round(40 * budget.epochs))) for name in CELL_PREDICTORS if is_nb101),
         COSTS,
         ForestLearner(),
     ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from filelock import FileLock
 
+from nasviz.predict.baselines import CellPredictor
 from nasviz.predict.ensemble import Gennape, Settings, partition, pretrain_encoder
 from nasviz.predict.folds import Fold
 from nasviz.predict.population import Population
@@ -208,6 +209,45 @@ class GNNLearner:
 
     def key(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class CellLearner:
+    """NPN, BANANAS or TNASP, which read cells of NAS-Bench-101: they rank no other family, and nothing tunes them."""
+
+    name: str
+    epochs: int
+    seeded: bool = True
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
+        if train.families != ["nb101"]:
+            raise ValueError(f"{self.name} reads cells of nb101 alone, so it cannot learn from {train.name}.")
+        rows = partition(train)["rows"]["training"]
+        table = train.table.iloc[rows]
+        predictor = CellPredictor(self.name).fit(table.arch, table.accuracy, epochs=self.epochs, seed=seed)
+        return _Cells(self.name, predictor)
+
+    def key(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass
+class _Cells:
+    row: str
+    predictor: CellPredictor
+
+    def rank(self, target: Target, rows: np.ndarray) -> dict[str, Ranking]:
+        if target.bench.families != ["nb101"]:
+            return {}
+        predicted = self.predictor.predict(target.bench.table.arch.iloc[rows])
+        return {self.row: Ranking(predicted, predicted.clip(0, 1), rows)}
+
+    def tune(self, target: Target, rows: np.ndarray, seed: int) -> "_Cells":
+        return self
 
 
 def learners_for(rows: Sequence[str], available: Sequence[Learner]) -> list[Learner]:

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from nasviz.graph.cost import total_flops
 from nasviz.predict.tables import TABLES, available
 from nasviz.predict.tables_baselines import COSTS, PROXY_ROWS, ForestLearner, ProxyLearner
-from nasviz.predict.tables_methods import EnsembleLearner, GNNLearner, Target, learners_for
+from nasviz.predict.tables_methods import CellLearner, EnsembleLearner, GNNLearner, Target, learners_for
 from nasviz.predict.tables_run import Budget
 
 CHOSEN, REST = np.arange(0, 24, 3), np.setdiff1d(np.arange(24), np.arange(0, 24, 3))
@@ -103,8 +103,19 @@ def test_proxies_are_of_the_same_few_networks_whatever_is_left(fitted, nb201):
 def test_every_row_of_every_table_can_be_filled(nb101):
     have = {row for learner in available(nb101, Budget()) for row in learner.rows} | set(PROXY_ROWS)
     for number, table in TABLES.items():
-        missing = set(table.rows) - have
-        assert missing <= ({"NPN", "BANANAS", "TNASP"} if number == 3 else set()), number
+        assert set(table.rows) <= have, number
+
+
+def test_predictors_of_cells_rank_cells_and_nothing_else(nb101, nb201, tmp_path):
+    learner = CellLearner("BANANAS", 1)
+    fitted = learner.fit(nb101, 0, tmp_path)
+    ranking = fitted.rank(Target(nb101), np.array([3, 1]))["BANANAS"]
+    own = fitted.predictor.predict(nb101.table.arch)
+    np.testing.assert_allclose(ranking.scores, own[[3, 1]], rtol=1e-6)
+    assert fitted.tune(Target(nb101), CHOSEN, 0) is fitted and fitted.rank(Target(nb201), REST) == {}
+    with pytest.raises(ValueError, match="reads cells of nb101 alone"):
+        learner.fit(nb201, 0, tmp_path)
+    assert not any(isinstance(learner, CellLearner) for learner in available(nb201, Budget()))
 
 
 def test_only_the_learners_that_are_needed_are_taken(learners):
