@@ -85,7 +85,7 @@ def zero_cost_proxies(
     Raises
     ------
     ValueError
-        For unknown names, missing targets, or an output that is no tensor.
+        For unknown names, missing targets, an output that is no tensor, or `jacov` of whole numbers such as tokens.
     """
     unknown = [name for name in names if name not in PROXIES]
     if unknown:
@@ -94,6 +94,8 @@ def zero_cost_proxies(
         raise ValueError(f"targets are missing: {', '.join(sorted(WITH_TARGETS.intersection(names)))} need classes.")
     if not isinstance(inputs, torch.Tensor) or inputs.ndim < 2 or not len(inputs):
         raise ValueError("inputs must be one tensor (N, ...) that holds a batch of at least one image.")
+    if "jacov" in names and not inputs.is_floating_point():
+        raise ValueError(f"jacov needs inputs that can be moved a little, got {inputs.dtype}; leave it out of names.")
     inputs = inputs.detach()
     scores: dict[str, float] = {}
     with torch.enable_grad():
@@ -175,7 +177,7 @@ def _synflow(module: nn.Module, inputs: torch.Tensor) -> float:
         for part in _copies(module)
     )
     parameters = {name: tensor.detach().abs().requires_grad_() for name, tensor in parameters.items()}
-    ones = torch.ones_like(inputs[:1], dtype=torch.float64)
+    ones = torch.ones_like(inputs[:1], dtype=torch.float64 if inputs.is_floating_point() else None)
     with _mode(module, False), _Watch(no_norms=True):
         flow = _tensor(functional_call(module, (parameters, buffers), (ones,))).sum()
     weights = [parameter for parameter in parameters.values() if parameter.ndim > 1]

@@ -126,6 +126,43 @@ def test_flops_and_params_are_those_of_the_graph():
     assert scores["flops"] == total_flops(trace(module, x[:1]))
 
 
+def test_on_a_whole_network_the_numbers_are_those_of_plain_passes_and_hooks():
+    """As the papers' own code goes about it: gradients by backward, activations by hooks, on a copy."""
+    module, (x, y) = network().train(), images()
+    module[5].p = 0.0
+    twin, seen = copy.deepcopy(module), []
+    twin[2].inplace = twin[4].inplace = False
+    for layer in twin:
+        layer.register_forward_hook(lambda part, inputs, output: seen.append((part, inputs[0], output)))
+    output = twin(x)
+    kept = [(part, out) for part, _, out in seen if isinstance(part, nn.Conv2d | nn.Linear)]
+    loss = F.cross_entropy(output, y)
+    of_outputs = torch.autograd.grad(loss, [out for _, out in kept], retain_graph=True)
+    loss.backward()
+    fisher = 0.0
+    for (_, out), gradient in zip(kept, of_outputs, strict=True):
+        product = out * gradient
+        product = product.sum((2, 3)) if product.ndim == 4 else product
+        fisher += 0.5 * product.pow(2).mean(0).sum().item()
+    codes = torch.cat([(before > 0).flatten(1) for part, before, _ in seen if isinstance(part, nn.ReLU)], 1).double()
+    agree = codes @ codes.T + (1 - codes) @ (1 - codes).T
+
+    bare = nn.Sequential(*(part for part in copy.deepcopy(module) if not isinstance(part, nn.BatchNorm2d))).double()
+    for parameter in bare.parameters():
+        parameter.data.abs_()
+    bare.eval()(torch.ones(1, 1, 8, 8, dtype=torch.float64)).sum().backward()
+    weights = [part.weight for part in twin if isinstance(part, nn.Conv2d | nn.Linear)]
+    flow = [part.weight for part in bare if isinstance(part, nn.Conv2d | nn.Linear)]
+    expected = {
+        "synflow": sum((w * w.grad).abs().sum().item() for w in flow),
+        "fisher": fisher,
+        "snip": sum((w * w.grad).abs().sum().item() for w in weights),
+        "grad_norm": sum(w.grad.norm().item() for w in weights),
+        "naswot": torch.logdet(agree).item(),
+    }
+    assert zero_cost_proxies(module, x, y, list(expected)) == pytest.approx(expected, rel=1e-5)
+
+
 # Properties
 
 
@@ -174,6 +211,22 @@ def test_outputs_that_come_in_a_tuple_count_by_the_first():
     module, (x, y) = network(), images()
     wrapped = zero_cost_proxies(WithAuxiliary(module), x, y, ["snip", "fisher", "jacov", "synflow"])
     assert wrapped == zero_cost_proxies(module, x, y, ["snip", "fisher", "jacov", "synflow"])
+
+
+def test_a_transformer_on_tokens_and_on_features():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    x = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0))
+    y = torch.zeros(4, 5, 8)
+    names = [name for name in PROXIES if name not in ("naswot", "synflow")]
+    scores = zero_cost_proxies(layer, x, y, names, loss=F.mse_loss)
+    assert all(math.isfinite(value) and value != 0 for value in scores.values())
+    weights = sum(p.numel() for p in layer.parameters() if p.ndim > 1)  # what attention projects with is among them
+    assert weights == 4 * 8 * 8 + 2 * 8 * 16
+    tokens = nn.Sequential(nn.Embedding(7, 8), layer)
+    ids = torch.randint(7, (4, 5), generator=torch.Generator().manual_seed(0))
+    assert zero_cost_proxies(tokens, ids, names=["synflow", "params"])["synflow"] > 0
+    with pytest.raises(ValueError, match="jacov needs inputs that can be moved a little, got torch.int64"):
+        zero_cost_proxies(tokens, ids, names=["jacov"])
 
 
 # The module stays as it was
