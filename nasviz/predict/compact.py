@@ -111,6 +111,7 @@ class CompactGraphs:
 
     def __init__(self, dataset: Sequence[Data], layers: int, convolution: str = "k-GNN"):
         self.layers, self.convolution = layers, convolution
+        self._alone: dict[int, CompactBatch] = {}
         self.sizes = np.array([data.num_nodes for data in dataset])
         self.starts = _starts(self.sizes)[:-1]
         self.rows = np.arange(len(dataset))
@@ -136,7 +137,7 @@ class CompactGraphs:
     def take(self, rows: Sequence[int] | np.ndarray) -> Self:
         """The graphs at `rows`; nothing is copied."""
         part = copy.copy(self)
-        part.rows = self.rows[np.asarray(rows)]
+        part.rows, part._alone = self.rows[np.asarray(rows)], {}
         return part
 
     def batch(self, rows: Sequence[int] | np.ndarray) -> CompactBatch:
@@ -156,10 +157,19 @@ class CompactGraphs:
         return CompactBatch(self.features[torch.from_numpy(self.classes[0][members])], steps[::-1], pool)
 
     def batches(self, order: Iterable[int], size: int) -> Iterable[tuple[Tensor, CompactBatch]]:
-        """The graphs in an order, `size` at a time: their row numbers and the batch of them."""
+        """The graphs in an order, `size` at a time: their row numbers and the batch of them.
+
+        A batch of one graph is kept for the next epoch, which will ask for it again.
+        """
         order = torch.as_tensor(order)
         for rows in order.split(size):
-            yield rows, self.batch(rows.numpy())
+            if size > 1:
+                yield rows, self.batch(rows.numpy())
+                continue
+            row = int(rows)
+            if row not in self._alone:
+                self._alone[row] = self.batch([row])
+            yield rows, self._alone[row]
 
     def _places(self, layer: int, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Number of each class that occurs among the nodes (of the others, anything), and one node a class."""

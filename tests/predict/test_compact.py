@@ -103,6 +103,13 @@ def test_batches_hold_every_graph_once(dataset):
     parts = list(graphs.batches(order, 25))
     assert torch.equal(torch.cat([rows for rows, _ in parts]), order)
     assert [batch.pool.matrix.shape[0] for _, batch in parts] == [25, 25, 13]
+    network = EndToEnd(layers=1)
+    with torch.no_grad():
+        for part in (graphs.take(order[:5]), graphs.take(order[5:10])):  # each with batches of its own
+            together = network(part.batch(range(5)))
+            for _ in range(2):
+                alone = {int(row): network(batch) for row, batch in part.batches(torch.randperm(5), 1)}
+                torch.testing.assert_close(torch.cat([alone[row] for row in range(5)]), together)
 
 
 @pytest.mark.parametrize("width", [5, 1 << 17])
