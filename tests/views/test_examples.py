@@ -5,8 +5,10 @@ import doctest
 import pytest
 
 from nasviz.views import confusion, cycle_bars, cycle_explorer, embedding, explorer, layer_comparison, pareto, ranking
+from nasviz.views.lesson import exercise, panel
 
 MODULES = [confusion, cycle_bars, cycle_explorer, embedding, explorer, layer_comparison, pareto, ranking]
+MODULES += [exercise, panel]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -105,9 +105,11 @@ class Bars:
                 "nticks": 4,
             },
             "yaxis": {"autorange": "reversed", "ticks": ""},
+            "legend": {"traceorder": "normal"},
             "margin": {"t": 44 + 22 * (several and narrow) * ((len(self.parts) + 1) // 2)},
         }
-        return _figure(traces, layout, 120 + 42 * self.rows + 30 * several)
+        lines = max((name.count("<br>") + 1 for name in names), default=1)
+        return _figure(traces, layout, 120 + max(42, 19 * lines + 6) * self.rows + 30 * several)
 
     def draw(self, axes: "Axes") -> None:
         """The chart in a matplotlib axes."""

@@ -67,9 +67,10 @@ def judge(answer: float, terms: Sequence[Product], tolerance: float = 1e-9) -> V
         return Verdict(False, "The number is positive: layers only cost.")
     few = len(terms) <= 2
     subsets = [missing for size in range(len(terms)) for missing in combinations(terms, size)]
-    for missing in subsets[1:]:
-        if same(right - sum(term.value for term in missing)):
-            return Verdict(False, _missing(missing))
+    gone = [missing for missing in subsets[1:] if same(right - sum(term.value for term in missing))]
+    if gone:  # of equal numbers, either could be the one
+        fewest = [missing for missing in gone if len(missing) == len(gone[0])]
+        return Verdict(False, " Or: ".join(map(_missing, fewest[:3])))
     for size in (1, 2, 3) if few else (1,):  # the simplest explanation first
         for missing in subsets if few else subsets[:1]:
             found = list(dict.fromkeys(_explanations([term for term in terms if term not in missing], size, same)))

@@ -72,7 +72,8 @@ class Residual(nn.Module):
 
 def _conv_bn(c_in: int, c_out: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: type | None = nn.ReLU):
     conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(c_out), *([act()] if act else []))
+    layers = [("conv", conv), ("norm", nn.BatchNorm2d(c_out)), *([("act", act())] if act else [])]
+    return nn.Sequential(OrderedDict(layers))
 
 
 def _head(channels: int) -> list[nn.Module]:

@@ -84,6 +84,17 @@ SLIPS = (
         "a network alone has FLOPs.",
     ),
     Slip(
+        "counting",
+        'if we say, "100 FLOPS", this is referring to the number of operations a model performs in a second',
+        "A model does not run by itself. It is the machine, running the model, that makes so many in a second.",
+    ),
+    Slip(
+        "convolution",
+        "Input shape: 1x1x28x28 … our actual output shape will be 10x26x26",
+        "The input is written with its batch of 1, the output without. Both have a batch: 1x10x26x26. The counts are "
+        "for one image.",
+    ),
+    Slip(
         "convolution",
         "MAC => [Total number of kernels(10) * shape of our output(26x26) * shape of our kernel(3x3x1)] * For FLOPS(2)",
         "What stands in the brackets are the MACs, 60,840. With the 2 they are FLOPs, 121,680.",

@@ -1,5 +1,7 @@
 """The pages on whole networks: the two of the notes, rules of counting, and the roofline."""
 
+import html
+
 import ipywidgets as widgets
 import pandas as pd
 
@@ -145,8 +147,10 @@ class Conventions:
                 "rule": list(RULES),
                 "count": list(own),
                 "× MACs": [f"{value:.3f}" for value in relative.loc[state.network]],
-                "what it counts": [rule.describe for rule in RULES.values()],
             }
+        )
+        why = "".join(
+            f"<li><b>{html.escape(name)}</b>: {html.escape(rule.describe)}</li>" for name, rule in RULES.items()
         )
         low, high = relative.loc[state.network].min(), relative.loc[state.network].max()
         text = f"{state.network} ({networks()[state.network].about}): from {low:.3g} to {high:.3g} times its MACs."
@@ -155,7 +159,8 @@ class Conventions:
             counts.reset_index(),
             f"{len(counts)} networks counted by {len(RULES)} rules, as multiples of their MACs. {text}",
             text,
-            side=html_table(beside, f"{state.network}: one network, {len(RULES)} numbers", count_table(beside)),
+            side=html_table(beside, f"{state.network}: one network, {len(RULES)} numbers", count_table(beside))
+            + f'<ul class="nasviz-rules">{why}</ul>',
         )
 
 

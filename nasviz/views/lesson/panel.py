@@ -16,6 +16,7 @@ from nasviz.views.lesson.pages import Page, Shown
 from nasviz.views.lesson.pages_cheaper import Pooling, SeparableLayer
 from nasviz.views.lesson.pages_layers import Convolution, Counting, DenseLayer
 from nasviz.views.lesson.pages_networks import Conventions, Networks, Roofline
+from nasviz.views.lesson.pages_speed import Pruning, Times
 from nasviz.views.lesson.questions import PREDICTION, QUESTIONS
 from nasviz.views.lesson.sketch import Sketch, slips_html
 from nasviz.views.lesson.state import PAGES, LessonState
@@ -32,6 +33,8 @@ MAKERS: dict[str, Callable[[], Page]] = {
     "networks": Networks,
     "conventions": Conventions,
     "roofline": Roofline,
+    "times": Times,
+    "pruning": Pruning,
 }
 
 
@@ -106,8 +109,8 @@ class FlopsLesson(Panel):
         """A slider bound to the state's `trait`, which moves the state while it is dragged."""
         slider = self.slider(trait, label, kind, tooltip, **limits)
         slider.continuous_update = True
-        slider.layout.width = "310px"
-        slider.style.description_width = "112px"
+        slider.layout.width = "324px"
+        slider.style.description_width = "126px"
         return slider
 
     def on_settle(self, work: Callable[[], None]) -> None:
@@ -123,8 +126,10 @@ class FlopsLesson(Panel):
     def measure(self, work: Callable[[LessonState], None]) -> None:
         """Run a measurement, which takes seconds, and show what follows."""
         self.show_status("Measuring; this takes a few seconds …")
-        work(self.state)
-        self.redraw()
+        try:
+            work(self.state)
+        finally:
+            self.redraw()
 
     # -- what the view shows ------------------------------------------------------------------------------------------
 

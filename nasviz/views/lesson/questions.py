@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from nasviz.views.lesson import questions_layers as layers
+from nasviz.views.lesson import questions_speed as speed
 from nasviz.views.lesson.exercise import Choice, Question
 from nasviz.views.lesson.formulas import Conv, Dense, Factor, Pool, Product, Separable
 
@@ -181,5 +182,7 @@ QUESTIONS: Mapping[str, Callable[[], list[Question | Choice]]] = {
     "networks": networks,
     "conventions": conventions,
     "roofline": roofline,
+    "times": speed.times,
+    "pruning": speed.pruning,
 }
 """What makes the questions of each page."""

@@ -173,6 +173,7 @@ def pooling() -> list[Question | Choice]:
                 "weights, however large its input is.",
             },
             "Activations flow, and a pooling makes fewer of them",
+            "Which numbers change when another image comes in?",
         ),
     ]
 

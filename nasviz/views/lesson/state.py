@@ -13,6 +13,8 @@ PAGES = {
     "networks": "Two networks",
     "conventions": "Whose FLOPs?",
     "roofline": "Fewer FLOPs, faster?",
+    "times": "Where the time goes",
+    "pruning": "Pruning",
 }
 """The pages in order, with their titles."""
 
@@ -46,5 +48,8 @@ class LessonState(ViewState):
     measured_network = Unicode("MobileNetV1", help="whose layers stand under the roof")
     peak = Float(100.0, min=1.0, max=1e6, help="of a machine, GFLOP/s")
     bandwidth = Float(20.0, min=0.1, max=1e5, help="of a machine, GB/s")
+    runtime = Enum(["torch", "openvino"], "torch", help="what runs the networks that are measured")
+    zeroed = Float(0.9, min=0.0, max=0.99, help="share of the weights that is set to zero")
+    removed = Float(0.5, min=0.0, max=0.95, help="share of the channels that is removed")
     solved = List(Unicode(), help="the questions that were answered rightly")
     picture = Bool(False, help="whether the static twin is shown")

@@ -73,4 +73,21 @@ is the FLOPs that it makes for each byte that it moves. A machine has two limits
 to
 a machine, or measure the one that this page runs on. Open points are what a layer could reach at most; measured, they
 are filled, and stand where they really are.</p>""",
+    "times": """
+<p>A runtime can tell what it did: how long each of its operators took. But it does not run the layers that you wrote.
+<b>OpenVINO</b>, which compiles a network for the processor at hand, folds the batch norm into the weights of the
+convolution before it, and makes the ReLU while the result is still at hand: three layers, one operator. Here what was
+run is joined back to your layers; those that were run as one stand in brackets. <b>torch</b> runs them one by one.</p>
+<p>Before you measure: which layers have most of the FLOPs? Then measure, and see which take most of the time.</p>""",
+    "pruning": """
+<p>A trained network has many weights that hardly matter. There are two ways to leave them out.</p>
+<ul>
+<li><b>Set single weights to zero</b>, the smallest first. Shapes stay as they are, so a dense kernel multiplies by the
+zeros as by any other number. <i>Effective</i> MACs, those without the zeros, are a promise that only special kernels
+keep.</li>
+<li><b>Remove whole channels</b>. A kernel that is gone makes no output channel, and the next layer has nothing to read
+there: shapes get smaller, and so does everything else.</li>
+</ul>
+<p>The network has four convolutions for images of 8 × 8. Set both sliders; then measure it, with weights that are not
+trained, as speed does not depend on what they are.</p>""",
 }
