@@ -213,18 +213,16 @@ def test_outputs_that_come_in_a_tuple_count_by_the_first():
     assert wrapped == zero_cost_proxies(module, x, y, ["snip", "fisher", "jacov", "synflow"])
 
 
-def test_a_transformer_on_tokens_and_on_features():
-    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    x = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0))
-    y = torch.zeros(4, 5, 8)
-    names = [name for name in PROXIES if name not in ("naswot", "synflow")]
-    scores = zero_cost_proxies(layer, x, y, names, loss=F.mse_loss)
+def test_a_transformer_on_features_and_on_tokens():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        body = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Linear(8, 3))
+        tokens = nn.Sequential(nn.Embedding(7, 8), body)
+        x, ids = torch.randn(4, 5, 8), torch.randint(7, (4, 5))
+    names = [name for name in PROXIES if name != "synflow"]
+    scores = zero_cost_proxies(body, x, torch.zeros(4, 5, 3), names, loss=F.mse_loss)
     assert all(math.isfinite(value) and value != 0 for value in scores.values())
-    weights = sum(p.numel() for p in layer.parameters() if p.ndim > 1)  # what attention projects with is among them
-    assert weights == 4 * 8 * 8 + 2 * 8 * 16
-    tokens = nn.Sequential(nn.Embedding(7, 8), layer)
-    ids = torch.randint(7, (4, 5), generator=torch.Generator().manual_seed(0))
-    assert zero_cost_proxies(tokens, ids, names=["synflow", "params"])["synflow"] > 0
+    assert zero_cost_proxies(tokens, ids, names=["synflow"])["synflow"] > 0
     with pytest.raises(ValueError, match="jacov needs inputs that can be moved a little, got torch.int64"):
         zero_cost_proxies(tokens, ids, names=["jacov"])
 
