@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nasviz.cycles.performance import PerformanceMetric, PerformancePlugin, metric_names
     from nasviz.cycles.performance_load import plugin_names
     from nasviz.cycles.run import Run
-    from nasviz.cycles.task import Task
+    from nasviz.cycles.task import Task, get_task
     from nasviz.cycles.training import Training
 
 _HOMES = {
@@ -43,6 +43,7 @@ _HOMES = {
     "from_mlflow": "imports_mlflow",
     "from_models": "imports",
     "from_tensorboard": "imports_tensorboard",
+    "get_task": "task",
     "jobs": "job",
     "layer_table": "description",
     "match_layers": "layers",
@@ -73,6 +74,7 @@ __all__ = [
     "from_mlflow",
     "from_models",
     "from_tensorboard",
+    "get_task",
     "jobs",
     "layer_table",
     "match_layers",

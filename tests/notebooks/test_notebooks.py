@@ -52,7 +52,14 @@ def test_notebook_runs(path):
 
 
 def test_the_chapters_are_there():
-    chapters = {"00_start_here", "03_train_encoder", "04_fuzzy_clusters", "05_zero_shot_and_fine_tune"}
+    chapters = {
+        "00_start_here",
+        "02_cycles_and_layers",
+        "cycles",
+        "03_train_encoder",
+        "04_fuzzy_clusters",
+        "05_zero_shot_and_fine_tune",
+    }
     assert chapters | {"06_ranking_analysis", "ranking"} <= {path.stem for path in NOTEBOOKS}
 
 
