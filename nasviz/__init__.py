@@ -11,12 +11,30 @@ if TYPE_CHECKING:
     from nasviz.graph.cost import cost
     from nasviz.graph.onnx import from_onnx
     from nasviz.graph.trace import trace
+    from nasviz.predict.pretrained import pretrained
 
 __version__ = "0.1.0"
-__all__ = ["benchmarks", "cost", "cycles", "families", "from_onnx", "graph", "measure", "predict", "trace", "views"]
+__all__ = [
+    "benchmarks",
+    "cost",
+    "cycles",
+    "families",
+    "from_onnx",
+    "graph",
+    "measure",
+    "predict",
+    "pretrained",
+    "trace",
+    "views",
+]
 
 # The functions name their module, not their room: graph/ has a *module* trace, too, which the room's attribute may be.
-_FUNCTIONS = {"cost": "nasviz.graph.cost", "from_onnx": "nasviz.graph.onnx", "trace": "nasviz.graph.trace"}
+_FUNCTIONS = {
+    "cost": "nasviz.graph.cost",
+    "from_onnx": "nasviz.graph.onnx",
+    "pretrained": "nasviz.predict.pretrained",
+    "trace": "nasviz.graph.trace",
+}
 
 
 def __getattr__(name: str):
