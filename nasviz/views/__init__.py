@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nasviz.views.lesson.panel import FlopsLesson
     from nasviz.views.lesson.state import LessonState
     from nasviz.views.pareto import Pareto
+    from nasviz.views.pruning_curves import pruning_figure
     from nasviz.views.ranking import Ranking
     from nasviz.views.state import CyclesState, EmbeddingState, ExplorerState, RankingState
 
@@ -46,6 +47,7 @@ _HOMES = {
     "cycles_dashboard": "cycles_page",
     "cycles_environment": "cycles_page",
     "guarded": "dashboard",
+    "pruning_figure": "pruning_curves",
     "ranking_dashboard": "dashboard",
     "voila_command": "dashboard",
     "voila_environment": "dashboard",
@@ -72,6 +74,7 @@ __all__ = [
     "cycles_dashboard",
     "cycles_environment",
     "guarded",
+    "pruning_figure",
     "ranking_dashboard",
     "voila_command",
     "voila_environment",
