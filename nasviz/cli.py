@@ -151,6 +151,8 @@ def evaluate(
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds, on one encoder. [default: 5]")] = None,
     draws: Annotated[int | None, typer.Option(min=0, help="Draws of fine-tuning labels. [default: 10]")] = None,
     budget: Annotated[int, typer.Option(min=2, help="Labels in a draw.")] = 50,
+    method: Annotated[list[str] | None, typer.Option(help="Of a table, only this row; may be repeated.")] = None,
+    networks: Annotated[int | None, typer.Option(min=2, help="Networks that proxies are computed of.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder; not for a table.")] = None,
     out: Annotated[Path, typer.Option(help="CSV file for the results, one row a measurement.")] = Path("results.csv"),
     checkpoint: Annotated[Path | None, typer.Option(help="Folder to resume an interrupted run from.")] = None,
@@ -162,8 +164,8 @@ def evaluate(
         from nasviz.predict.tables import budget_of, evaluate_table, report, worlds
 
         where = worlds(lambda name: _benchmark(name, files), train, target, list(files))
-        allowed = budget_of(preset, seeds=seeds, draws=draws, labels=budget)
-        results = _call(evaluate_table, table, where, allowed, folder=checkpoint, jobs=jobs)
+        allowed = budget_of(preset, seeds=seeds, draws=draws, labels=budget, proxy_networks=networks)
+        results = _call(evaluate_table, table, where, allowed, methods=method, folder=checkpoint, jobs=jobs)
         results.to_csv(out, index=False)
         typer.echo(report(table, results, where, allowed))
         return

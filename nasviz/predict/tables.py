@@ -110,6 +110,7 @@ def evaluate_table(
     where: Worlds,
     budget: Budget,
     *,
+    methods: Sequence[str] | None = None,
     folder: str | Path | None = None,
     jobs: int = -1,
     progress: bool = True,
@@ -124,6 +125,8 @@ def evaluate_table(
         What to pretrain on, and what to rank with that.
     budget : Budget
         See `tables_run.PRESETS`.
+    methods : sequence of str, optional
+        Rows to measure now; by default all. What is trained together is measured together.
     folder, jobs, progress
         As in `tables_run.measure`; by default the folder is in nasviz's cache.
 
@@ -135,14 +138,18 @@ def evaluate_table(
     Raises
     ------
     ValueError
-        If there is no such table.
+        If there is no such table, or it has no such row.
     """
     table = find(number)
+    wanted = list(methods or table.rows)
+    unknown = [name for name in wanted if name not in table.rows]
+    if unknown:
+        raise ValueError(f"method={unknown[0]!r}: table {number} has the rows {', '.join(table.rows)}.")
     results = []
     for train, targets in where:
-        learners = learners_for(table.rows, available(train, budget))
-        proxies = tuple(row for row in table.rows if row in PROXY_ROWS)
-        learners.insert(0, ProxyLearner(proxies, budget.proxy_networks, budget.proxy_images))
+        proxies = ProxyLearner(tuple(row for row in wanted if row in PROXY_ROWS), budget.proxy_networks,
+                               budget.proxy_images)  # fmt: skip
+        learners = learners_for(wanted, [proxies, *available(train, budget)])
         options = {
             "settings": table.settings,
             "folder": folder or cache_folder() / "tables",
@@ -258,13 +265,14 @@ def notes(number: int, results: pd.DataFrame, budget: Budget) -> list[str]:
     table, names = find(number), set(results["benchmark"]) | set(results["train"])
     paper_scale = {name for name in names if not name.startswith("digits")}
     missing = [row for row in table.rows if row not in set(results["method"])]
+    proxied = set(results["method"]) & set(PROXY_ROWS)
     wanted = {
         "quick": budget.epochs < 1,
         "digits": len(paper_scale) < len(names),
         "size": "nb101" in paper_scale and number != 1,
         "flops": "nb201" in paper_scale,
-        "noise": bool(paper_scale),
-        "few": budget.proxy_networks is not None,
+        "noise": bool(paper_scale and proxied),
+        "few": bool(budget.proxy_networks and proxied),
         "ceiling": "srcc" in table.measures,
         "missing": bool(missing),
     }

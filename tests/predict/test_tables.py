@@ -57,10 +57,12 @@ def test_errors_are_shown_in_percent_points_and_ceilings_come_from_the_card():
 
 
 def test_notes_say_why_figures_are_not_like_for_like():
-    frame = results(method=["GENNAPE"], setting=["zero-shot"])
+    frame = results(method=["GENNAPE", "Jacov"], setting="zero-shot")
     text = " ".join(notes(5, frame, Budget()))
     assert "0.001" in text and "undocumented unit" in text and "50,000 cells" in text and "Gaussian noise" in text
     assert "Not measured: k-GNN, FLOPs, params" in text and "epochs" not in text and "digits:" not in text
+    without = " ".join(notes(5, frame.head(1), Budget(proxy_networks=5)))
+    assert "Gaussian noise" not in without and "5 networks" not in without, "no proxy was measured"
     small = frame.assign(train="digits:nb101", benchmark="digits:nb201")
     text = " ".join(notes(9, small, PRESETS["quick"]))
     assert "cannot be compared" in text and "10% of the epochs" in text and "40 networks" in text
@@ -106,6 +108,15 @@ def test_a_table_from_networks_to_text(nb101, nb201, tmp_path, monkeypatch):
     assert "- Not measured: k-GNN, GENNAPE, random forest." in text and "- tiny:nb201: " in text
     zero_shot = table.query("method == 'FLOPs' and setting == 'zero-shot'")["srcc"].item()
     assert f"{zero_shot:.3f}" in next(line for line in text.splitlines() if line.startswith("FLOPs"))
+
+
+def test_only_the_rows_that_are_asked_for_are_measured(nb101, nb201, tmp_path):
+    budget = Budget(seeds=1, draws=1, labels=8)
+    options = {"folder": tmp_path, "jobs": 1, "progress": False}
+    table = evaluate_table(8, [(nb101, [nb201])], budget, methods=["params", "random forest"], **options)
+    assert set(table["method"]) == {"FLOPs", "params", "random forest"}, "what comes with it is there, too"
+    with pytest.raises(ValueError, match="method='Zen': table 8 has the rows k-GNN, CL"):
+        evaluate_table(8, [(nb101, [nb201])], budget, methods=["Zen"], **options)
 
 
 def test_a_table_that_the_paper_does_not_have():
