@@ -50,6 +50,8 @@ def test_a_cycle_is_trained_and_measured_on_the_test_set(made):
     assert cycle.metrics["latency_ms"] > 0 and cycle.source["latency"]["threads"] == 1
     assert cycle.source["training"]["epochs"] == 12 and cycle.source["task"] == TASK.name
     assert cycle.units["recall"] == cycle.units["validation_precision"] == "fraction"
+    score = 20 * np.log10((100 * cycle.metrics["accuracy"]) ** 2 / np.sqrt(54e-6 * 96e-9))
+    assert cycle.metrics["netscore_plus"] == pytest.approx(score)
     layers = cycle.layers().set_index("layer")
     assert layers.loc[["0", "3"], "information_capacity"].notna().all()
     matrix = pd.read_parquet(cycle.artifacts["confusion_matrix"]).to_numpy()

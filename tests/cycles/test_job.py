@@ -126,7 +126,7 @@ def test_a_job_that_cannot_go_well_is_refused_at_once(run, monkeypatch):
     writer.add("bare")
     run.refresh()
     cases = [
-        (ValueError, "action='prune': known are archive, fine_tune, new_job", ("prune", 0), {}),
+        (ValueError, f"action='prune': known are {', '.join(ACTIONS)}", ("prune", 0), {}),
         (KeyError, "no such cycle", ("fine_tune", 9), {}),
         (FileNotFoundError, "cycle 1 of the run 'A run' has no weights", ("archive", 1), {}),
         (FileNotFoundError, "has no weights", ("fine_tune", 1), {}),

@@ -40,7 +40,8 @@ def written(run, action="fine_tune", name="a", **state) -> Job:
 
 def test_the_menu_has_every_action_and_its_parameters(run):
     view = CycleActions(run, state=CyclesState(cycle=4))
-    assert [title for title, _ in view._menu.options] == ["Get model archive", "Fine-tune", "New job"]
+    assert [title for title, _ in view._menu.options] == [action.title for action in ACTIONS.values()]
+    assert {"archive", "fine_tune", "new_job"} <= set(ACTIONS)
     assert view.parameters == {} and "zip file" in view._help.value
     view._menu.value = "fine_tune"
     assert view.parameters["training"]["epochs"] == 4 and view.parameters["task"] == "digits"
