@@ -216,6 +216,8 @@ def fit_layer_gnn(
     target: np.ndarray,
     *,
     network: LayerGNN | None = None,
+    width: int = 64,
+    layers: int = 10,
     epochs: int = 16,
     batch_size: int = 32,
     lr: float = 2e-3,
@@ -235,7 +237,9 @@ def fit_layer_gnn(
     target : ndarray of shape (len(rows),)
         Their standardised accuracies.
     network : LayerGNN, optional
-        Weights to start from, which stay as they are; default: new ones of the default size.
+        Weights to start from, which stay as they are; default: new ones, drawn by `seed`.
+    width, layers : int
+        Size of a new network.
     epochs, batch_size, lr, seed, device, checkpoint, progress
         As in `nasviz.predict.training.train`.
 
@@ -248,7 +252,7 @@ def fit_layer_gnn(
     """
     rows, target = np.asarray(rows), torch.as_tensor(np.asarray(target), dtype=torch.float32)
     with seeded(seed):
-        fresh = LayerGNN(**(network.config if network else {}))
+        fresh = LayerGNN(**(network.config if network else {"width": width, "layers": layers}))
     if network is not None:
         fresh.load_state_dict(network.state_dict())
     model = _Averaged(fresh).to(device)

@@ -13,9 +13,18 @@ import pandas as pd
 
 from nasviz.predict.baselines import CELL_PREDICTORS
 from nasviz.predict.ensemble import Settings
+from nasviz.predict.nasviz import NasvizSettings
 from nasviz.predict.protocol import small
 from nasviz.predict.tables_baselines import COSTS, PROXY_ROWS, ForestLearner, ProxyLearner
-from nasviz.predict.tables_methods import CellLearner, EnsembleLearner, GNNLearner, Learner, Target, learners_for
+from nasviz.predict.tables_methods import (
+    CellLearner,
+    EnsembleLearner,
+    GNNLearner,
+    Learner,
+    NasvizLearner,
+    Target,
+    learners_for,
+)
 from nasviz.predict.tables_paper import PAPER, Cell
 from nasviz.predict.tables_run import PRESETS, Budget, measure
 from nasviz.resources import cache_folder
@@ -34,27 +43,28 @@ MEMBERS = ("k-GNN", "CL", "CL+T", "CL+FCM+T", "CL+Pairwise", "CL+FCM+Pairwise", 
 class Table:
     """One table of the paper: which measures, in which settings, of which methods.
 
-    Baselines are added to every table, and so is what is `OURS`.
+    Baselines are added to every table, and what is `OURS` to those of learned methods.
     """
 
     title: str
     measures: tuple[str, ...]
     settings: tuple[str, ...]
     methods: tuple[str, ...]
+    learned: bool = True
 
     @property
     def rows(self) -> tuple[str, ...]:
         """Its rows from top to bottom, baselines included."""
-        return tuple(dict.fromkeys([*self.methods, *OURS, *BASELINES]))
+        return tuple(dict.fromkeys([*self.methods, *(OURS if self.learned else ()), *BASELINES]))
 
 
-OURS: tuple[str, ...] = ()
+OURS = ("Nasviz",)
 """Rows of methods of this project that the paper does not have."""
 
 TRANSFER = ("zero-shot", "fine-tuned")
 TABLES: Mapping[int, Table] = {
     1: Table("SRCC of zero-cost proxies", ("srcc",), ("zero-shot",), ("Synflow", "Jacov", "Fisher", "SNIP", "FLOPs",
-             "grad-norm", "NASWOT", "params")),
+             "grad-norm", "NASWOT", "params"), learned=False),
     3: Table("Prediction of NAS-Bench-101", ("mae", "srcc"), ("in-domain",), ("NPN", "BANANAS", "TNASP", "GCN", "GIN",
              "k-GNN", "CL", "CL+FCM", "CL+T", "CL+FCM+T")),
     4: Table("Mean absolute error", ("mae",), ("in-domain", "fine-tuned"), ("k-GNN", "CL", "CL+T", "CL+FCM+T")),
@@ -96,6 +106,7 @@ def available(train: "Benchmark", budget: Budget) -> list[Learner]:
     members = ("CL+FCM+T", "CL+T", "CL+FCM+Pairwise", "CL+Pairwise", "k-GNN", "FLOPs")  # the paper's six
     return [
         EnsembleLearner("GENNAPE", replace(settings, members=members), "GENNAPE"),
+        NasvizLearner(budget.shorten(NasvizSettings())),
         EnsembleLearner("CL", replace(settings, members=("CL", "CL+FCM"))),
         GNNLearner("GCN", settings.kgnn_epochs, settings.tune_epochs),
         GNNLearner("GIN", settings.kgnn_epochs, settings.tune_epochs),

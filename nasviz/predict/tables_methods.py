@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from filelock import FileLock
 
+from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.baselines import CellPredictor
 from nasviz.predict.ensemble import Gennape, Settings, partition, pretrain_encoder
 from nasviz.predict.folds import Fold
+from nasviz.predict.nasviz import Nasviz, NasvizSettings
 from nasviz.predict.population import Population
 from nasviz.predict.regressors import GNNRegressor
 
@@ -57,6 +59,11 @@ class Target:
     def population(self) -> Population:
         """Its networks as tensors."""
         return Population.of(self.bench.graphs())
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """Its networks as `Nasviz` sees them."""
+        return Anatomy.of(self.bench.graphs())
 
     @cached_property
     def accuracy(self) -> np.ndarray:
@@ -122,14 +129,16 @@ class _Model:
 
     model: Any
     rows: dict[str, str]  # row of the table → column of the scores
+    view: str = "population"  # what of a target the model takes
 
     def rank(self, target: Target, rows: np.ndarray) -> dict[str, Ranking]:
-        scores = self.model.score(target.population.take(rows))
+        scores = self.model.score(getattr(target, self.view).take(rows))
         return {row: Ranking(scores[column].to_numpy(), self._accuracy(scores, column), rows) for row, column in
                 self.rows.items()}  # fmt: skip
 
     def tune(self, target: Target, rows: np.ndarray, seed: int) -> "_Model":
-        return replace(self, model=self.model.fine_tune(target.population.take(rows), target.accuracy[rows], seed=seed))
+        networks = getattr(target, self.view).take(rows)
+        return replace(self, model=self.model.fine_tune(networks, target.accuracy[rows], seed=seed))
 
     def _accuracy(self, scores: "pd.DataFrame", column: str) -> np.ndarray | None:
         if column == "score":
@@ -167,6 +176,24 @@ class EnsembleLearner:
 
     def key(self) -> str:
         return json.dumps({"kind": "Gennape", **asdict(self.settings)}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class NasvizLearner:
+    """This project's own predictor."""
+
+    settings: NasvizSettings
+    name: str = "Nasviz"
+    rows: tuple[str, ...] = ("Nasviz",)
+    seeded: bool = True
+
+    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
+        folder /= _short(asdict(self.settings))
+        model = Nasviz.pretrain(train, seed=seed, settings=self.settings, checkpoint=folder, progress=False)
+        return _Model(model, {"Nasviz": "score"}, "anatomy")
+
+    def key(self) -> str:
+        return json.dumps({"kind": "Nasviz", **asdict(self.settings)}, sort_keys=True)
 
 
 @dataclass

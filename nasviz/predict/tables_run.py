@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import joblib
 import numpy as np
@@ -18,12 +18,14 @@ from tqdm.auto import tqdm
 from nasviz.predict.ensemble import Settings, partition
 from nasviz.predict.folds import draw
 from nasviz.predict.metrics import evaluate
+from nasviz.predict.nasviz import NasvizSettings
 from nasviz.predict.tables_methods import Fitted, Learner, Target
 from nasviz.resources import write_atomically
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
 
+S = TypeVar("S", Settings, NasvizSettings)
 SETTINGS = ("in-domain", "zero-shot", "fine-tuned")
 KEYS = ("train", "benchmark", "family", "setting", "method", "seed", "draw", "networks")
 MEASURES = ("srcc", "kendall", "ndcg@10", "ndcg@50", "mae")
@@ -53,9 +55,9 @@ class Budget:
     proxy_images: int = 32
     epochs: float = 1.0
 
-    def shorten(self, settings: Settings) -> Settings:
+    def shorten(self, settings: S) -> S:
         """The settings with all epochs times the factor, and at least one."""
-        names = ("encoder_epochs", "head_epochs", "kgnn_epochs", "tune_epochs")
+        names = [name for name in asdict(settings) if name.endswith("epochs")]
         return replace(settings, **{name: max(1, round(self.epochs * getattr(settings, name))) for name in names})
 
 
