@@ -193,6 +193,30 @@ def evaluate(
 
 
 @app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Folder of the model, with its card.")],
+    train: Annotated[str, typer.Option(help="What to train on: nb101, or digits:nb101.")] = "digits:nb101",
+    target: Annotated[list[str] | None, typer.Option(help="What to measure it on, too; may be repeated.")] = None,
+    labels: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all weights and orders.")] = 0,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of 50 fine-tuning labels.")] = 10,
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    checkpoint: Annotated[Path | None, typer.Option(help="Folder to resume an interrupted training from.")] = None,
+) -> None:
+    """Train the project's own predictor and write it with a card of what it was measured at."""
+    from nasviz.predict.model_card import write
+    from nasviz.predict.nasviz import Nasviz
+
+    files = dict(_pair(text, "--labels nb101=labels.csv") for text in labels or [])
+    home, *others = (_benchmark(name, files) for name in [train, *(target or [])])
+    model = _call(Nasviz.pretrain, home, seed=seed, device=device, checkpoint=checkpoint)
+    told = [f"--train {train}", *(f"--target {name}" for name in target or [])]
+    told += [f"--labels {name}={Path(file).name}" for name, file in files.items()]
+    command = " ".join(["nasviz pretrain", *told, f"--seed {seed} --out {out.name}"])
+    typer.echo(_call(write, model, out, home, others, draws=draws, command=command))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     networks: Annotated[int, typer.Option(min=1, help="How many are generated.")] = 10,

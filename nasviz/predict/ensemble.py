@@ -12,12 +12,12 @@ from tqdm.auto import tqdm
 
 from nasviz.graph.graph import ComputeGraph
 from nasviz.graph.spectral import spectra
-from nasviz.predict.checks import fractions, whole_number
+from nasviz.predict.checks import whole_number
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.compact import CONVOLUTIONS
 from nasviz.predict.contrastive import fit_encoder
 from nasviz.predict.encoder import Encoder
-from nasviz.predict.folds import Fold, split
+from nasviz.predict.folds import Fold, partition_rows
 from nasviz.predict.metrics import kendall
 from nasviz.predict.pairwise import PAIRWISE, PairwiseRanker
 from nasviz.predict.population import Population
@@ -307,10 +307,7 @@ def partition(bench: "Benchmark") -> dict[str, Any]:
 
     Networks below the card's ``min_accuracy`` are left out. The split is always the same one.
     """
-    accuracy = fractions("accuracy", bench.table["accuracy"])
-    kept = np.flatnonzero(accuracy >= bench.card.get("min_accuracy", 0))
-    rows = dict(zip(("training", "validation 1", "validation 2"), (kept[r] for r in split(len(kept))), strict=True))
-    graphs = bench.graphs()
+    rows, accuracy, graphs = partition_rows(bench), bench.table["accuracy"].to_numpy(float), bench.graphs()
     folds = {name: Fold.of([graphs[i] for i in part], accuracy[part]) for name, part in rows.items()}
     return {**folds, "rows": rows}
 

@@ -3,13 +3,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from nasviz.graph.graph import ComputeGraph
 from nasviz.predict.checks import fractions, same_length, whole_number
 from nasviz.predict.population import Population
+
+if TYPE_CHECKING:
+    from nasviz.benchmarks import Benchmark
 
 
 @dataclass(eq=False)
@@ -63,6 +66,21 @@ def split(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray
     order = np.random.default_rng(seed).permutation(count)
     tenth = count // 10
     return np.sort(order[2 * tenth :]), np.sort(order[:tenth]), np.sort(order[tenth : 2 * tenth])
+
+
+def partition_rows(bench: "Benchmark") -> dict[str, np.ndarray]:
+    """Row numbers of a benchmark's "training", "validation 1" and "validation 2"; always the same ones.
+
+    Networks below the card's ``min_accuracy`` are left out.
+
+    Raises
+    ------
+    ValueError
+        If an accuracy is NaN or outside [0, 1], or too few networks are left to split.
+    """
+    accuracy = fractions("accuracy", bench.table["accuracy"])
+    kept = np.flatnonzero(accuracy >= bench.card.get("min_accuracy", 0))
+    return dict(zip(("training", "validation 1", "validation 2"), (kept[r] for r in split(len(kept))), strict=True))
 
 
 def draw(count: int, labels: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

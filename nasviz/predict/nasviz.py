@@ -20,7 +20,7 @@ from nasviz.graph.graph import ComputeGraph
 from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.checks import fractions, same_length, whole_number
 from nasviz.predict.few_shot import FewShot
-from nasviz.predict.folds import split
+from nasviz.predict.folds import partition_rows
 from nasviz.predict.layer_gnn import LayerGNN, fit_layer_gnn
 from nasviz.predict.transform import AccuracyTransform
 from nasviz.predict.trees import Trees
@@ -148,15 +148,13 @@ class Nasviz:
         """
         seed, settings = whole_number("seed", seed, least=0), settings or NasvizSettings()
         folder = Path(checkpoint) if checkpoint else None
-        accuracy = fractions("accuracy", bench.table["accuracy"])
-        kept = np.flatnonzero(accuracy >= bench.card.get("min_accuracy", 0))
-        training, validation, _ = (kept[rows] for rows in split(len(kept)))
+        training, validation, _ = partition_rows(bench).values()
         if len(training) < settings.n_clusters:
             raise ValueError(
                 f"n_clusters={settings.n_clusters} is more than the {len(training)} networks to train on: choose fewer "
                 f"clusters, or bring more networks."
             )
-        graphs = bench.graphs(progress=progress)
+        graphs, accuracy = bench.graphs(progress=progress), bench.table["accuracy"].to_numpy(float)
         home, held = Anatomy.of([graphs[i] for i in training]), Anatomy.of([graphs[i] for i in validation])
         transform = AccuracyTransform().fit(accuracy[training])
         target = transform.transform(accuracy[training])
@@ -177,7 +175,7 @@ class Nasviz:
         model = cls(networks, trees, np.array([1.0, 0.0]), space, transform, np.ones(2), settings, card)
         experts = model.experts(held)
         model.stack, _ = nnls(experts[["GNN", "trees"]].to_numpy(), transform.transform(accuracy[validation]))
-        error = model._at_home(experts) - transform.transform(accuracy[validation])
+        error = model.at_home(experts) - transform.transform(accuracy[validation])
         model.spread = np.array([max(np.median(np.abs(error)), 1e-9), 1.0])
         model.spread[1] = conformal_factor(error, model._scale(experts, space.novelty(held.features)))
         model.history = pd.concat(losses, ignore_index=True)
@@ -220,11 +218,11 @@ class Nasviz:
         experts = self.experts(anatomy)
         novelty = self.space.novelty(anatomy.features)
         trust = self.space.trust(novelty)
-        capacity = anatomy.capacity().apply(_ranks).mean(axis=1)
-        home = self._at_home(experts)
+        capacity = anatomy.capacity().apply(ranks).mean(axis=1)
+        home = self.at_home(experts)
         if self.few_shot is None:
-            learned = trust * _ranks(home) + (1 - trust) * _ranks(experts["trees"])
-            score = trust * learned + (1 - trust) * _ranks(capacity)
+            learned = trust * ranks(home) + (1 - trust) * ranks(experts["trees"])
+            score = trust * learned + (1 - trust) * ranks(capacity)
             middle = trust * home + (1 - trust) * experts["trees"].to_numpy()
             half = self.spread[1] * self._scale(experts, novelty)
             bounds = [self.transform.inverse(value) for value in (middle, middle - half, middle + half)]
@@ -233,7 +231,7 @@ class Nasviz:
         else:
             own = self.few_shot.predict(anatomy, experts)
             middle, half = own.pop("accuracy"), own.pop("half")
-            score = own.apply(_ranks).mean(axis=1)
+            score = own.apply(ranks).mean(axis=1)
             bounds = [middle, middle - half, middle + half]
         result = pd.DataFrame({"score": np.asarray(score)})
         result[["accuracy", "low", "high"]] = np.clip(np.stack(bounds, axis=1), 0, 1)
@@ -284,7 +282,8 @@ class Nasviz:
             few_shot,
         )  # fmt: skip
 
-    def _at_home(self, experts: pd.DataFrame) -> np.ndarray:
+    def at_home(self, experts: pd.DataFrame) -> np.ndarray:
+        """Standardised accuracies (N,) of networks like those trained on: the weighted sum of both learned experts."""
         return experts[["GNN", "trees"]].to_numpy() @ self.stack
 
     def _scale(self, experts: pd.DataFrame, novelty: np.ndarray) -> np.ndarray:
@@ -316,7 +315,7 @@ class Nasviz:
         return f"<Nasviz pretrained on {self.card.get('benchmark')}{tuned}>"
 
 
-def _ranks(values) -> np.ndarray:
+def ranks(values) -> np.ndarray:
     """Ranks scaled to (0, 1); equal values share theirs."""
     return (rankdata(values) - 0.5) / len(values)
 
