@@ -73,7 +73,8 @@ function makePane(parent, act) {
     lines.fill(wires);
     title.textContent = next.title;
     svg.setAttribute("aria-label", next.title);
-    viewport.resize(next.width, next.height);
+    const top = next.boxes[0];
+    viewport.resize(next.width, next.height, top ? top.x + top.width / 2 : 0);
     map.draw(next);
     stage.style.height = `${Math.max(140, Math.min(TALLEST, next.height))}px`;
     const box = anchor && find(anchor.id);

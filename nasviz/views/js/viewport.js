@@ -6,7 +6,7 @@ const SMALL = 0.5; // below this scale words cannot be read and are left out
 // `stage` is the element that shows a part of `world`, an SVG group of the given size.
 function makeViewport(stage, world, moved) {
   const view = { x: 0, y: 0, k: 1 };
-  let size = { width: 1, height: 1 };
+  let size = { width: 1, height: 1, first: 0 };
   const fingers = new Map();
   let travelled = 0; // pixels since the first finger came down
   let own = false; // whether the user has moved or scaled the drawing
@@ -46,10 +46,10 @@ function makeViewport(stage, world, moved) {
     view.y = 0;
     apply();
   };
-  // The whole width, if words can then be read, and the beginning.
+  // The whole width, if words can then be read, and the beginning: with the first box in the middle, if that helps.
   const start = () => {
     view.k = clamp(stage.clientWidth / size.width, [SMALL, 1]);
-    view.x = Math.max(0, (stage.clientWidth - size.width * view.k) / 2);
+    view.x = stage.clientWidth / 2 - (size.width * view.k <= stage.clientWidth ? size.width / 2 : size.first) * view.k;
     view.y = 0;
     own = false;
     apply();
@@ -98,7 +98,7 @@ function makeViewport(stage, world, moved) {
   return {
     view, apply, zoom, pan, fit, start, reveal,
     settle: () => (own ? apply() : start()), // where the stage has another size
-    resize: (width, height) => { size = { width, height }; },
+    resize: (width, height, first) => { size = { width, height, first }; },
     dragged: () => travelled >= 5, // whether what ends now was no click
   };
 }
