@@ -135,8 +135,9 @@ def channels_last_block(dim: int = 8) -> nn.Module:
 image, rows, ids = zeros(1, 3, 16, 16), zeros(1, 9, 16), torch.arange(12).reshape(1, 12)
 features = zeros(1, 8, 8, 8)
 norms = [nn.BatchNorm2d, partial(nn.GroupNorm, 2), partial(nn.InstanceNorm2d, affine=True)]
-activations = [nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, partial(nn.GELU, "tanh"), nn.SiLU]
-activations += [nn.Mish, nn.Sigmoid, nn.Hardsigmoid, nn.Hardswish, nn.Tanh, nn.Softplus, partial(nn.Softmax, 1)]
+activations = [nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, partial(nn.GELU, "tanh"), nn.SiLU]
+activations += [nn.ReLU6, nn.Mish, nn.Sigmoid, nn.Hardsigmoid, nn.Hardswish, nn.Tanh, nn.Softplus]
+activations += [partial(nn.Softmax, 1)]
 
 KINDS: dict[str, tuple[Callable[[], nn.Module], tuple[Tensor, ...]]] = {
     "residual": (

@@ -5,6 +5,7 @@ GPT-2 their own sources. Weights are never loaded: build under ``torch.device("m
 """
 
 from functools import partial
+from math import ceil
 
 import torch
 from torch import Tensor, nn
@@ -52,8 +53,8 @@ class Permute(nn.Module):
         return x.permute(self.dims)
 
 
-def conv_bn(c_in, c_out, kernel=1, stride=1, groups=1, act=RELU) -> nn.Sequential:
-    conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+def conv_bn(c_in, c_out, kernel=1, stride=1, groups=1, act=RELU, dilation=1) -> nn.Sequential:
+    conv = nn.Conv2d(c_in, c_out, kernel, stride, dilation * (kernel // 2), dilation, groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(c_out), *([act()] if act else []))
 
 
@@ -82,19 +83,22 @@ def alexnet() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(4096, 1000))
 
 
-def vgg16() -> nn.Module:
+def vgg(depths: tuple[int, ...] = (2, 2, 3, 3, 3), norm: bool = False) -> nn.Module:
     layers: list[nn.Module] = []
     c_in = 3
-    for width, repeats in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)]:
+    for width, repeats in zip((64, 128, 256, 512, 512), depths, strict=True):
         for _ in range(repeats):
-            layers += [nn.Conv2d(c_in, width, 3, padding=1), nn.ReLU(inplace=True)]
+            layers += [nn.Conv2d(c_in, width, 3, padding=1), *([nn.BatchNorm2d(width)] if norm else []), RELU()]
             c_in = width
         layers.append(nn.MaxPool2d(2))
     layers += [nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(512 * 49, 4096), nn.ReLU(inplace=True), nn.Dropout()]
     return nn.Sequential(*layers, nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(), nn.Linear(4096, 1000))
 
 
-def resnet(depths: tuple[int, ...], bottleneck: bool = True, groups: int = 1, base_width: int = 64) -> nn.Module:
+def resnet(
+    depths: tuple[int, ...], bottleneck: bool = True, groups: int = 1, base_width: int = 64, squeezed: int = 0
+) -> nn.Module:
+    """With ``squeezed``, a squeeze-and-excitation block in each, that many times narrower (SE-ResNet)."""
     layers: list[nn.Module] = [conv_bn(3, 64, 7, 2), nn.MaxPool2d(3, 2, padding=1)]
     c_in = 64
     for stage, depth in enumerate(depths):
@@ -104,7 +108,9 @@ def resnet(depths: tuple[int, ...], bottleneck: bool = True, groups: int = 1, ba
             if bottleneck:  # the stride sits in the 3x3 ("v1.5")
                 inner = width * base_width // 64 * groups
                 first, second = conv_bn(c_in, inner), conv_bn(inner, inner, 3, stride, groups)
-                body = nn.Sequential(first, second, conv_bn(inner, c_out, act=None))
+                last = conv_bn(inner, c_out, act=None)
+                squeeze = [SqueezeExcite(c_out, c_out // squeezed)] if squeezed else []
+                body = nn.Sequential(first, second, last, *squeeze)
             else:
                 body = nn.Sequential(conv_bn(c_in, width, 3, stride), conv_bn(width, width, 3, act=None))
             shortcut = conv_bn(c_in, c_out, 1, stride, act=None) if (stride, c_in) != (1, c_out) else None
@@ -113,10 +119,10 @@ def resnet(depths: tuple[int, ...], bottleneck: bool = True, groups: int = 1, ba
     return nn.Sequential(*layers, head(c_in))
 
 
-def densenet121(growth: int = 32) -> nn.Module:
-    layers: list[nn.Module] = [conv_bn(3, 64, 7, 2), nn.MaxPool2d(3, 2, padding=1)]
-    channels = 64
-    for stage, depth in enumerate((6, 12, 24, 16)):
+def densenet(depths: tuple[int, ...] = (6, 12, 24, 16), growth: int = 32) -> nn.Module:
+    channels = 2 * growth
+    layers: list[nn.Module] = [conv_bn(3, channels, 7, 2), nn.MaxPool2d(3, 2, padding=1)]
+    for stage, depth in enumerate(depths):
         for _ in range(depth):
             wide = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), conv_bn(channels, 4 * growth))
             new = nn.Sequential(*wide, nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False))
@@ -129,7 +135,7 @@ def densenet121(growth: int = 32) -> nn.Module:
     return nn.Sequential(*layers, head(channels))
 
 
-def squeezenet1_1() -> nn.Module:
+def squeezenet(version: str = "1_1") -> nn.Module:
     def fire(c_in: int, squeezed: int, half: int) -> nn.Module:
         small = nn.Sequential(nn.Conv2d(squeezed, half, 1), nn.ReLU(inplace=True))
         large = nn.Sequential(nn.Conv2d(squeezed, half, 3, padding=1), nn.ReLU(inplace=True))
@@ -138,9 +144,15 @@ def squeezenet1_1() -> nn.Module:
     def pool() -> nn.Module:
         return nn.MaxPool2d(3, 2, ceil_mode=True)
 
-    layers = [nn.Conv2d(3, 64, 3, 2), nn.ReLU(inplace=True), pool(), fire(64, 16, 64), fire(128, 16, 64), pool()]
-    layers += [fire(128, 32, 128), fire(256, 32, 128), pool(), fire(256, 48, 192), fire(384, 48, 192)]
-    layers += [fire(384, 64, 256), fire(512, 64, 256), nn.Dropout(), nn.Conv2d(512, 1000, 1), nn.ReLU(inplace=True)]
+    fires = [fire(128, 16, 64), fire(128, 32, 128), fire(256, 32, 128), fire(256, 48, 192), fire(384, 48, 192)]
+    fires += [fire(384, 64, 256), fire(512, 64, 256)]
+    if version == "1_0":
+        layers = [nn.Conv2d(3, 96, 7, 2), nn.ReLU(inplace=True), pool(), fire(96, 16, 64), *fires[:2], pool()]
+        layers += [*fires[2:6], pool(), fires[6]]
+    else:
+        layers = [nn.Conv2d(3, 64, 3, 2), nn.ReLU(inplace=True), pool(), fire(64, 16, 64), fires[0], pool()]
+        layers += [*fires[1:3], pool(), *fires[3:]]
+    layers += [nn.Dropout(), nn.Conv2d(512, 1000, 1), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
@@ -163,15 +175,16 @@ def googlenet() -> nn.Module:
     return nn.Sequential(*layers, head(1024))
 
 
-def regnet_y_400mf() -> nn.Module:
+def regnet(widths: tuple[int, ...], depths: tuple[int, ...], group: int, squeezed: bool = True) -> nn.Module:
+    """RegNetY, or without squeeze-and-excitation RegNetX."""
     layers: list[nn.Module] = [conv_bn(3, 32, 3, 2)]
     c_in = 32
-    for width, depth in [(48, 1), (104, 3), (208, 6), (440, 6)]:
+    for width, depth in zip(widths, depths, strict=True):
         for i in range(depth):
             stride = 2 if i == 0 else 1
-            spatial = conv_bn(width, width, 3, stride, groups=width // 8)
-            squeeze = SqueezeExcite(width, round(c_in / 4))
-            body = nn.Sequential(conv_bn(c_in, width), spatial, squeeze, conv_bn(width, width, act=None))
+            spatial = conv_bn(width, width, 3, stride, groups=width // group)
+            squeeze = [SqueezeExcite(width, round(c_in / 4))] if squeezed else []
+            body = nn.Sequential(conv_bn(c_in, width), spatial, *squeeze, conv_bn(width, width, act=None))
             shortcut = conv_bn(c_in, width, 1, stride, act=None) if i == 0 else None
             layers.append(Residual(body, shortcut, nn.ReLU(inplace=True)))
             c_in = width
@@ -211,7 +224,7 @@ def mobilenet_v2() -> nn.Module:
     return nn.Sequential(*layers, conv_bn(c_in, 1280, act=act), head(1280))
 
 
-def mobilenet_v3_large() -> nn.Module:
+def mobilenet_v3(large: bool = True) -> nn.Module:
     swish = partial(nn.Hardswish, inplace=True)
     layers: list[nn.Module] = [conv_bn(3, 16, 3, 2, act=swish)]
     c_in = 16
@@ -220,25 +233,31 @@ def mobilenet_v3_large() -> nn.Module:
     rows += [(5, 72, 40, True, RELU, 2), *[(5, 120, 40, True, RELU, 1)] * 2, (3, 240, 80, False, swish, 2)]
     rows += [(3, 200, 80, False, swish, 1), *[(3, 184, 80, False, swish, 1)] * 2, (3, 480, 112, True, swish, 1)]
     rows += [(3, 672, 112, True, swish, 1), (5, 672, 160, True, swish, 2), *[(5, 960, 160, True, swish, 1)] * 2]
+    if not large:  # table 2
+        rows = [(3, 16, 16, True, RELU, 2), (3, 72, 24, False, RELU, 2), (3, 88, 24, False, RELU, 1)]
+        rows += [(5, 96, 40, True, swish, 2), *[(5, 240, 40, True, swish, 1)] * 2, (5, 120, 48, True, swish, 1)]
+        rows += [(5, 144, 48, True, swish, 1), (5, 288, 96, True, swish, 2), *[(5, 576, 96, True, swish, 1)] * 2]
     for kernel, wide, c_out, squeezed, act, stride in rows:
         squeeze = SqueezeExcite(wide, divisible(wide // 4), gate=nn.Hardsigmoid) if squeezed else None
         layers.append(inverted(c_in, wide, c_out, kernel, stride, act, squeeze))
         c_in = c_out
-    layers += [conv_bn(c_in, 960, act=swish), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*layers, nn.Linear(960, 1280), swish(), nn.Dropout(0.2), nn.Linear(1280, 1000))
+    last = 1280 if large else 1024
+    layers += [conv_bn(c_in, 6 * c_in, act=swish), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(6 * c_in, last), swish(), nn.Dropout(0.2), nn.Linear(last, 1000))
 
 
-def efficientnet_b0() -> nn.Module:
+def efficientnet(wide: float = 1.0, deep: float = 1.0) -> nn.Module:
     act = partial(nn.SiLU, inplace=True)
-    layers: list[nn.Module] = [conv_bn(3, 32, 3, 2, act=act)]
-    c_in = 32
+    c_in = divisible(32 * wide)
+    layers: list[nn.Module] = [conv_bn(3, c_in, 3, 2, act=act)]
     stages = [(1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3)]
     for expand, kernel, stride, c_out, repeats in [*stages, (6, 5, 2, 192, 4), (6, 3, 1, 320, 1)]:
-        for i in range(repeats):
+        c_out = divisible(c_out * wide)
+        for i in range(ceil(repeats * deep)):
             squeeze = SqueezeExcite(expand * c_in, c_in // 4, act=nn.SiLU)
             layers.append(inverted(c_in, expand * c_in, c_out, kernel, stride if i == 0 else 1, act, squeeze))
             c_in = c_out
-    return nn.Sequential(*layers, conv_bn(c_in, 1280, act=act), head(1280))
+    return nn.Sequential(*layers, conv_bn(c_in, 4 * c_in, act=act), head(4 * c_in))
 
 
 class ShuffleUnit(nn.Module):
@@ -260,10 +279,10 @@ class ShuffleUnit(nn.Module):
         return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
 
 
-def shufflenet_v2() -> nn.Module:
+def shufflenet_v2(widths: tuple[int, ...] = (116, 232, 464), last: int = 1024) -> nn.Module:
     layers: list[nn.Module] = [conv_bn(3, 24, 3, 2), nn.MaxPool2d(3, 2, padding=1)]
     c_in = 24
-    for c_out, repeats in [(116, 4), (232, 8), (464, 4)]:
+    for c_out, repeats in zip(widths, (4, 8, 4), strict=True):
         layers += [ShuffleUnit(c_in, c_out, 2), *(ShuffleUnit(c_out, c_out, 1) for _ in range(repeats - 1))]
         c_in = c_out
-    return nn.Sequential(*layers, conv_bn(c_in, 1024), head(1024))
+    return nn.Sequential(*layers, conv_bn(c_in, last), head(last))

@@ -81,16 +81,16 @@ class PatchMerging(nn.Module):
         return self.reduce(self.norm(torch.cat(quarters, dim=-1)))
 
 
-def swin_t() -> nn.Module:
-    layers: list[nn.Module] = [nn.Conv2d(3, 96, 4, 4), Permute(0, 2, 3, 1), nn.LayerNorm(96)]
-    for stage, depth in enumerate((2, 2, 6, 2)):
-        dim, heads, size = 96 * 2**stage, 3 * 2**stage, 56 // 2**stage
+def swin(width: int = 96, depths: tuple[int, ...] = (2, 2, 6, 2)) -> nn.Module:
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 4), Permute(0, 2, 3, 1), nn.LayerNorm(width)]
+    for stage, depth in enumerate(depths):
+        dim, heads, size = width * 2**stage, width // 32 * 2**stage, 56 // 2**stage
         for i in range(depth):
             attention = WindowAttention(dim, heads, size, shift=3 if i % 2 and size > 7 else 0)
             mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
             layers += [Residual(nn.Sequential(nn.LayerNorm(dim), attention)), Residual(mlp)]
         layers.append(PatchMerging(dim) if stage < 3 else nn.LayerNorm(dim))
-    return nn.Sequential(*layers, Permute(0, 3, 1, 2), head(768))
+    return nn.Sequential(*layers, Permute(0, 3, 1, 2), head(8 * width))
 
 
 class LayerScale(nn.Module):
@@ -102,20 +102,21 @@ class LayerScale(nn.Module):
         return self.scale * x
 
 
-def convnext_t() -> nn.Module:
+def convnext(width: int = 96, depths: tuple[int, ...] = (3, 3, 9, 3)) -> nn.Module:
     def norm(dim: int) -> nn.Module:
         return nn.Sequential(Permute(0, 2, 3, 1), nn.LayerNorm(dim, 1e-6), Permute(0, 3, 1, 2))
 
-    layers: list[nn.Module] = [nn.Conv2d(3, 96, 4, 4), norm(96)]
-    for dim, depth in [(96, 3), (192, 3), (384, 9), (768, 3)]:
-        if dim > 96:
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 4), norm(width)]
+    for stage, depth in enumerate(depths):
+        dim = width * 2**stage
+        if stage:
             layers += [norm(dim // 2), nn.Conv2d(dim // 2, dim, 2, 2)]
         for _ in range(depth):
             spatial = [nn.Conv2d(dim, dim, 7, padding=3, groups=dim), Permute(0, 2, 3, 1), nn.LayerNorm(dim, 1e-6)]
             mlp = [nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim), Permute(0, 3, 1, 2)]
             layers.append(Residual(nn.Sequential(*spatial, *mlp, LayerScale(dim))))
-    pool, flatten, linear = head(768)
-    return nn.Sequential(*layers, pool, norm(768), flatten, linear)
+    pool, flatten, linear = head(8 * width)
+    return nn.Sequential(*layers, pool, norm(8 * width), flatten, linear)
 
 
 class CausalAttention(nn.Module):
