@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasviz.predict import ensemble
+from nasviz.predict import cluster_search
 from nasviz.predict.cluster_search import choose_clusters
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.ensemble import partition
@@ -83,6 +83,6 @@ def test_what_cannot_be_searched_is_told(bench, encoder, monkeypatch):
         choose_clusters(bench, encoder, fuzzifiers=())
     with pytest.raises(ValueError, match="all 1 fits were refused, .*: try smaller fuzzifiers than 9"):
         choose_clusters(bench, encoder, n_clusters=(4,), fuzzifiers=(9.0,), progress=False)
-    monkeypatch.setattr(ensemble, "split", lambda count: pytest.fail("it went on"))
+    monkeypatch.setattr(cluster_search, "partition", lambda bench: pytest.fail("it went on"))
     with pytest.raises(ValueError, match="has no clusters"):
         choose_clusters(bench, encoder, member="FLOPs")
