@@ -194,6 +194,11 @@ class Nasviz:
         mean = np.mean(list(single.values()), axis=0)
         return pd.DataFrame(single | {"GNN": mean, "trees": self.trees.predict(anatomy.features)})
 
+    def embed(self, graphs: "Sequence[ComputeGraph] | Anatomy") -> np.ndarray:
+        """Where networks lie: the embeddings of the graph neural networks side by side, (N, D) float32."""
+        anatomy = Anatomy.of(graphs)
+        return np.hstack([anatomy.run(network)[1] for network in self.networks])
+
     def score(self, graphs: "Sequence[ComputeGraph] | Anatomy") -> pd.DataFrame:
         """Rank networks; higher is better.
 
