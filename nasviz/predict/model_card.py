@@ -90,6 +90,7 @@ def write(
     targets: Sequence["Benchmark"] = (),
     *,
     draws: int = 10,
+    labels: int = 50,
     command: str = "",
     progress: bool = True,
 ) -> Path:
@@ -101,16 +102,16 @@ def write(
         The model.
     folder : Path
         Where to.
-    train, targets, draws, progress
+    train, targets, draws, labels, progress
         As in `measure`.
     command : str
         How to make it again.
     """
     folder = model.save(folder)
-    results = measure(model, train, targets, draws=draws, progress=progress)
+    results = measure(model, train, targets, draws=draws, labels=labels, progress=progress)
     write_atomically(folder / "results.csv", lambda path: results.round(6).to_csv(path, index=False))
     trust = {bench.name: _trust(model, bench) for bench in targets}
-    text = describe(model, results, trust, command)
+    text = describe(model, results, trust, labels, command)
     write_atomically(folder / "card.md", lambda path: path.write_text(text, encoding="utf-8"))
     return folder
 
@@ -120,7 +121,9 @@ def _trust(model: Nasviz, bench: "Benchmark") -> pd.DataFrame:
     return risk_coverage(scores, bench.table["accuracy"].to_numpy(float), steps=5)
 
 
-def describe(model: Nasviz, results: pd.DataFrame, trust: dict[str, pd.DataFrame], command: str) -> str:
+def describe(
+    model: Nasviz, results: pd.DataFrame, trust: dict[str, pd.DataFrame], labels: int, command: str
+) -> str:
     """The card as Markdown."""
     rows = []
     for (benchmark, setting, method), row in summary(results).iterrows():
@@ -139,6 +142,7 @@ def describe(model: Nasviz, results: pd.DataFrame, trust: dict[str, pd.DataFrame
         settings=json.dumps(vars(model.settings)),
         rows="\n".join(rows),
         trust="\n".join(parts),
+        labels=labels,
         command=command,
         packages=packages,
         usual=model.space.usual_,
@@ -166,7 +170,7 @@ TEXT = """\
 
 ## What it was measured at
 
-Zero-shot: no label of that family was seen, from any data set. Fine-tuned: draws of 50 labels, tested on all others;
+Zero-shot: no label of that family was seen, from any data set. Fine-tuned: draws of {labels} labels, tested on all others;
 mean ± standard deviation over the draws. MAE and coverage of the 90 % intervals are in percent. "alone", "without" and
 "equal weights" are the ablation: what each part is worth by itself, and what is left without it.
 

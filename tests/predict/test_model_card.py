@@ -53,7 +53,8 @@ def test_parts_are_ablated(results):
 
 
 def test_the_folder_holds_model_figures_and_card(model, nb101, nb201, tmp_path):
-    folder = write(model, tmp_path / "model", nb101, [nb201], draws=1, command="nasviz pretrain …", progress=False)
+    made = {"draws": 1, "labels": 10, "command": "nasviz pretrain …", "progress": False}
+    folder = write(model, tmp_path / "model", nb101, [nb201], **made)
     assert {path.name for path in folder.iterdir()} == {
         "card.md", "model.json", "results.csv", "trees.txt", "weights.safetensors"
     }  # fmt: skip
