@@ -60,7 +60,7 @@ def test_notes_say_why_figures_are_not_like_for_like():
     frame = results(method=["GENNAPE", "Jacov"], setting="zero-shot")
     text = " ".join(notes(5, frame, Budget()))
     assert "0.001" in text and "undocumented unit" in text and "50,000 cells" in text and "Gaussian noise" in text
-    assert "Not measured: k-GNN, FLOPs, params" in text and "epochs" not in text and "digits:" not in text
+    assert "Not measured: k-GNN, Nasviz, FLOPs, params" in text and "epochs" not in text and "digits:" not in text
     without = " ".join(notes(5, frame.head(1), Budget(proxy_networks=5)))
     assert "Gaussian noise" not in without and "5 networks" not in without, "no proxy was measured"
     small = frame.assign(train="digits:nb101", benchmark="digits:nb201")
@@ -105,7 +105,7 @@ def test_a_table_from_networks_to_text(nb101, nb201, tmp_path, monkeypatch):
     assert networks == {"FLOPs": 24, "params": 24, "Jacov": 12, "NASWOT": 12}
     text = report(5, table, where, budget)
     assert text.startswith("Table 5, SRCC. tiny:nb201, 24 networks; trained on tiny:nb101\n")
-    assert "- Not measured: k-GNN, GENNAPE, random forest." in text and "- tiny:nb201: " in text
+    assert "- Not measured: k-GNN, GENNAPE, Nasviz, random forest." in text and "- tiny:nb201: " in text
     zero_shot = table.query("method == 'FLOPs' and setting == 'zero-shot'")["srcc"].item()
     assert f"{zero_shot:.3f}" in next(line for line in text.splitlines() if line.startswith("FLOPs"))
 

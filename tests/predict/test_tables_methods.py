@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from nasviz.graph.cost import total_flops
+from nasviz.predict.nasviz import NasvizSettings
 from nasviz.predict.tables import TABLES, available
 from nasviz.predict.tables_baselines import COSTS, PROXY_ROWS, ForestLearner, ProxyLearner
-from nasviz.predict.tables_methods import CellLearner, EnsembleLearner, GNNLearner, Target, learners_for
+from nasviz.predict.tables_methods import CellLearner, EnsembleLearner, GNNLearner, NasvizLearner, Target, learners_for
 from nasviz.predict.tables_run import Budget
 
 CHOSEN, REST = np.arange(0, 24, 3), np.setdiff1d(np.arange(24), np.arange(0, 24, 3))
@@ -20,6 +21,9 @@ def learners(tiny):
     paper = replace(tiny, members=("CL+T", "CL+Pairwise", "k-GNN", "FLOPs"))
     return {
         "GENNAPE": EnsembleLearner("GENNAPE", paper, "GENNAPE"),
+        "Nasviz": NasvizLearner(
+            NasvizSettings(networks=1, width=8, layers=2, epochs=2, rounds=10, tune_epochs=2, n_clusters=2)
+        ),
         "CL": EnsembleLearner("CL", replace(tiny, members=("CL",))),
         "GIN": GNNLearner("GIN", 1, 1),
         "costs": COSTS,
@@ -30,7 +34,8 @@ def learners(tiny):
 
 ROWS = {
     "GENNAPE": ("GENNAPE", "CL+T", "CL+Pairwise", "k-GNN"), "CL": ("CL",), "GIN": ("GIN",),
-    "costs": ("FLOPs", "params"), "proxies": ("Jacov", "NASWOT"), "forest": ("random forest",),
+    "Nasviz": ("Nasviz",), "costs": ("FLOPs", "params"), "proxies": ("Jacov", "NASWOT"),
+    "forest": ("random forest",),
 }  # fmt: skip
 
 
@@ -55,7 +60,7 @@ def test_a_target_s_labels_are_read_by_tuning_alone_and_only_those_given(name, l
         np.testing.assert_array_equal(scores(before, poisoned, REST)[row], said[row])
         np.testing.assert_array_equal(scores(before.tune(poisoned, CHOSEN, 0), poisoned, REST)[row], tuned[row])
         np.testing.assert_array_equal(scores(before, target, REST)[row], said[row], "tuning changed the learner")
-    changes = {"GENNAPE", "CL", "GIN", "forest"}
+    changes = {"GENNAPE", "Nasviz", "CL", "GIN", "forest"}
     assert all(np.array_equal(said[row], tuned[row]) for row in learner.rows) == (name not in changes)
 
 
@@ -80,13 +85,13 @@ def test_costs_are_those_of_the_graphs(fitted, nb201):
 
 
 def test_methods_that_predict_accuracies_say_so(fitted, nb201):
-    for name in ("GENNAPE", "CL", "GIN", "forest"):
+    for name in ("GENNAPE", "Nasviz", "CL", "GIN", "forest"):
         for row, ranking in fitted[name].rank(Target(nb201), REST).items():
             if row == "CL+Pairwise":
                 assert ranking.accuracy is None, "it compares"
             else:
                 assert ranking.accuracy.min() >= 0 and ranking.accuracy.max() <= 1
-                if row not in ("GENNAPE",):
+                if row not in ("GENNAPE", "Nasviz"):
                     assert spearmanr(ranking.scores, ranking.accuracy).statistic > 0.99
 
 
