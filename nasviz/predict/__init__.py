@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nasviz.predict.ensemble import Gennape, Settings, partition
     from nasviz.predict.explain import explain_layers, explain_structure
     from nasviz.predict.fcm import CollapsedClusters, FuzzyCMeans
+    from nasviz.predict.folding import fold
     from nasviz.predict.folds import Fold, draw, split
     from nasviz.predict.metrics import evaluate, kendall, mae, ndcg, srcc
     from nasviz.predict.nasviz import Nasviz, NasvizSettings
@@ -31,6 +32,7 @@ _HOMES = {
     "ensemble": ("Gennape", "Settings", "partition"),
     "explain": ("explain_layers", "explain_structure"),
     "fcm": ("CollapsedClusters", "FuzzyCMeans"),
+    "folding": ("fold",),
     "folds": ("Fold", "draw", "split"),
     "metrics": ("evaluate", "kendall", "mae", "ndcg", "srcc"),
     "nasviz": ("Nasviz", "NasvizSettings"),
@@ -65,6 +67,7 @@ __all__ = [
     "evaluate",
     "explain_layers",
     "explain_structure",
+    "fold",
     "interval_coverage",
     "kendall",
     "mae",

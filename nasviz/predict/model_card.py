@@ -170,9 +170,9 @@ TEXT = """\
 
 ## What it was measured at
 
-Zero-shot: no label of that family was seen, from any data set. Fine-tuned: draws of {labels} labels, tested on all others;
-mean ± standard deviation over the draws. MAE and coverage of the 90 % intervals are in percent. "alone", "without" and
-"equal weights" are the ablation: what each part is worth by itself, and what is left without it.
+Zero-shot: no label of that family was seen, from any data set. Fine-tuned: draws of {labels} labels, tested on all
+others; mean ± standard deviation over the draws. MAE and coverage of the 90 % intervals are in percent. "alone",
+"without" and "equal weights" are the ablation: what each part is worth by itself, and what is left without it.
 
 | benchmark | setting | method | SRCC | Kendall τ | NDCG@10 | NDCG@50 | MAE | coverage |
 |---|---|---|---|---|---|---|---|---|
