@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from nasviz.graph.graph import ComputeGraph
 from nasviz.search.goals import Cost, Goal, Judge, Limits, Progress, Scored
-from nasviz.search.methods import METHODS, Method
+from nasviz.search.methods import METHODS, Method, TopK
 from nasviz.search.spaces import Space
 
 Scorer = Callable[[Sequence[Any]], Sequence[float]]
@@ -160,16 +160,39 @@ def search(
     chosen = METHODS[method](space, Random(seed), **(settings or {}))
     facts = {"method": method, "settings": dict(settings or {}), "seed": seed, "budget": budget, "goal": goal.value}
     facts |= {"tolerance": tolerance, "limits": asdict(limits), "starts": [space.key(start) for start in starts]}
-    hunt = _Hunt(space, scorer, chosen, limits, costs, _Log(log, facts))
+    return run(
+        space, scorer, chosen, starts=starts, budget=budget, goal=goal, tolerance=tolerance, limits=limits, costs=costs,
+        keep=keep, log=_Log(log, facts), progress=progress, report=report, label=f"search ({method})",
+    )  # fmt: skip
+
+
+def run(
+    space: Space,
+    scorer: Scorer,
+    method: Method,
+    *,
+    starts: Sequence[Any] = (),
+    budget: int,
+    goal: Goal = Goal.performance,
+    tolerance: float = 0.0,
+    limits: Limits | None = None,
+    costs: bool = True,
+    keep: int = 10,
+    log: "_Log | None" = None,
+    progress: bool = False,
+    report: Report | None = None,
+    label: str = "search",
+) -> Result:
+    """`search` with a method that is made already; its parameters are those of `search`."""
+    hunt = _Hunt(space, scorer, method, limits or Limits(), costs, log or _Log(None, {}))
     hunt.begin(starts, goal, tolerance)
-    with tqdm(total=budget, desc=f"search ({method})", disable=not progress) as bar:
+    with tqdm(total=budget, desc=label, disable=not progress) as bar:
         stale = 0
         while (left := budget - hunt.spent) > 0 and stale < STALE:
-            asked = chosen.ask()
-            if not asked and method == "top-k":
-                break
+            asked = method.ask()
             new = hunt.score(asked, left)
-            stale = 0 if new else stale + 1
+            # A method that asks for nothing has no more to ask; but local search may just have to start anew.
+            stale = 0 if new else stale + (1 if asked or not isinstance(method, TopK) else STALE)
             bar.update(new)
             if report is not None:
                 report(min(hunt.spent / budget, 1.0), f"searching, {hunt.spent:,} of {budget:,} networks")
