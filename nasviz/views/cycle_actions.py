@@ -214,7 +214,7 @@ class CycleActions(Shell):
         elif kind == "remove":
             job.remove()
         elif kind == "download" and (file := (job.state().result or {}).get("file")):
-            self.list.download(Path(file))
+            self.list.download(Path(file).name, Path(file).read_bytes())
         self.show_jobs()
 
     def _tick(self) -> None:

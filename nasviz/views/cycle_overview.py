@@ -1,15 +1,16 @@
 """A run at a glance: what it is for, its cycles in a table, what can be done with one."""
 
 import html
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
 from nasviz.views.cycle_actions import CycleActions
-from nasviz.views.cycle_panel import button
+from nasviz.views.cycle_panel import button, group
+from nasviz.views.export import MIME
 from nasviz.views.panel import Shell, guard
 from nasviz.views.run_data import PERFORMANCE, RunData, best
 from nasviz.views.sortable import Grid, SortableTable
@@ -74,8 +75,10 @@ class CycleOverview(Shell):
         self._data = RunData.read(run)
         self._head, self._facts = widgets.HTML(), widgets.HTML()
         self._table = SortableTable(self._on_sort, self._on_row)
-        explore = button("Explore layers", "Open the network of this cycle", lambda _: on_explore())
-        below = widgets.HBox([explore]) if on_explore is not None else widgets.HBox()
+        below = group(button("Save as CSV", "All metrics of all cycles, as a file", self._on_save))
+        if on_explore is not None:
+            explore = button("Explore layers", "Open the network of this cycle", lambda _: on_explore())
+            below.children = [explore, *below.children]
         self.children = [self._head, self._error, self._table, self._facts, below, self.actions]
         self.redraw()
         self.state.observe(self._on_state, ["cycle", "directions"])
@@ -153,13 +156,17 @@ class CycleOverview(Shell):
         if self.state.cycle not in self._data.values.index:
             return '<p class="nasviz-status">No cycle is selected.</p>'
         cycle = self.run.cycle(self.state.cycle)
-        source = {key: value for key, value in cycle.source.items() if isinstance(value, str | int | float)}
-        facts = [cycle.note, "; ".join(f"{key}: {value}" for key, value in source.items())]
+        facts = [cycle.note, "; ".join(f"{key}: {_words(value)}" for key, value in cycle.source.items())]
         text = " ".join(html.escape(fact).replace("|", "|<wbr>") for fact in facts if fact)
         title = html.escape(self._data.name(cycle.index))
         return f'<p class="nasviz-status"><b>{title[:1].upper()}{title[1:]}.</b> {text}</p>'
 
     # -- what the user does -------------------------------------------------------------------------------------------
+
+    @guard
+    def _on_save(self, _) -> None:
+        data = self.export_table().to_csv(index=False).encode()
+        self.actions.list.download("nasviz-overview.csv", data, MIME["csv"])
 
     @guard
     def _on_state(self, change) -> None:
@@ -180,3 +187,10 @@ class CycleOverview(Shell):
         else:
             self._sort, self._descending = "", False
         self.redraw()
+
+
+def _words(value: Any) -> str:
+    """What is known of a source in a few words: ``"batch 1, threads 1"``."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    return str(value)

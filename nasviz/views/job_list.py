@@ -36,9 +36,9 @@ class JobList(anywidget.AnyWidget):
         """Show these jobs; those whose action is not `allowed` without buttons."""
         self.jobs = json.dumps([entry(job, job.state(), job.action in allowed) for job in jobs])
 
-    def download(self, path: Path) -> None:
+    def download(self, name: str, data: bytes, mime: str = ZIP) -> None:
         """Give a file to the browser, which keeps it as a download."""
-        self.send({"kind": "file", "name": path.name, "type": ZIP}, [path.read_bytes()])
+        self.send({"kind": "file", "name": name, "type": mime}, [data])
 
     def _on_message(self, widget, content: Mapping, buffers) -> None:
         if content.get("kind") == "tick":

@@ -1,8 +1,10 @@
 """The overview of a run, the explorer of its cycles, and the page that holds all views under tabs."""
 
+import io
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from nasviz.cycles import Run, demo
@@ -66,6 +68,18 @@ def test_a_click_selects_a_cycle_and_headers_sort(run):
     assert [row[0] for row in rows(view)[1]] == [str(i) for i in range(len(run))]
     view._table._on_message(None, {"kind": "sort", "column": "parent"}, [])
     assert rows(view)[1][-1][2] == "–"  # without a value: last
+
+
+def test_the_overview_says_how_a_cycle_was_made_and_saves_the_numbers(run):
+    view, sent = CycleOverview(run, state=CyclesState(cycle=3)), []
+    assert "threads 1" in view._facts.value and "epochs 12" in view._facts.value  # how latency and accuracy came about
+    view.actions.list.send = lambda content, buffers=None: sent.append((content, buffers))
+    (save,) = view.children[4].children
+    save.click()
+    ((content, (data,)),) = sent
+    assert content["name"] == "nasviz-overview.csv" and content["type"] == "text/csv"
+    table = pd.read_csv(io.BytesIO(data))
+    assert table["accuracy"].tolist() == [cycle.metrics["accuracy"] for cycle in run.cycles]
 
 
 def test_names_are_no_html(home, tmp_path):
@@ -153,7 +167,8 @@ def test_the_tabs_are_filled_when_they_are_opened_and_linked(run):
     assert explorer.cycle == 3 and page.error == ""
     page.tabs.selected_index = 0
     (overview,) = page._boxes[0].children
-    overview.children[4].children[0].click()  # Explore layers
+    explore, _ = overview.children[4].children
+    explore.click()
     assert page.tabs.selected_index == 3
 
 
