@@ -98,6 +98,8 @@ def dashboard(
     known = sorted(page.stem for page in folder.glob("*.ipynb"))
     if name not in known:
         fail(f"there is no dashboard {name!r}; there are: {', '.join(known)}.")
+    if name != "cycles" and (run or allow_actions):
+        fail(f"--run and --allow-actions are for the dashboard 'cycles', not for {name!r}.")
     from nasviz.views import cycles_environment, voila_command, voila_environment
 
     os.environ.update(voila_environment())  # where Voilà looks for the template

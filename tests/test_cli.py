@@ -178,6 +178,41 @@ def test_dashboard_passes_its_options_on(shell, monkeypatch):
     assert "--no-browser" not in seen["argv"]
 
 
+def test_dashboard_of_cycles_knows_its_run_and_what_visitors_may_do(shell, monkeypatch, tmp_path):
+    from voila.app import Voila
+
+    seen = {}
+    names = ["NASVIZ_RUN", "NASVIZ_ALLOW_ACTIONS", "JUPYTER_PATH"]
+    for name in names:
+        monkeypatch.setenv(name, "")
+    told = lambda argv: seen.update(argv=argv, **{name: os.environ.get(name) for name in names})  # noqa: E731
+    monkeypatch.setattr(Voila, "launch_instance", told)
+    nv.cycles.Run.create(tmp_path / "run")
+    assert shell("dashboard", "cycles", "--run", "run").exit_code == 0
+    assert Path(seen["argv"][0]) == dashboards_folder() / "cycles.ipynb"
+    assert (seen["NASVIZ_RUN"], seen["NASVIZ_ALLOW_ACTIONS"]) == (str(tmp_path / "run"), "0")
+    assert shell("dashboard", "cycles", "--allow-actions").exit_code == 0 and seen["NASVIZ_ALLOW_ACTIONS"] == "1"
+    for arguments, sentence in {
+        ("cycles", "--run", "nowhere"): "'nowhere' holds no run",
+        ("ranking", "--allow-actions"): "are for the dashboard 'cycles', not for 'ranking'",
+    }.items():
+        result = shell("dashboard", *arguments)
+        assert result.exit_code == 2 and sentence in result.stderr
+
+
+def test_demo_trains_the_run_of_the_demonstration(shell, monkeypatch, tmp_path):
+    import nasviz.cycles.demonstration as demonstration
+
+    def made(folder, networks, report):
+        report(0.5, "cycle 0: training")
+        return nv.cycles.Run.create(folder)
+
+    monkeypatch.setattr(demonstration, "demonstrate", made)
+    result = shell("demo", "--out", "made", "--networks", "3")
+    assert result.exit_code == 0 and "<Run 'made': 0 cycles" in result.stdout
+    assert (tmp_path / "made" / "run.json").is_file()
+
+
 def test_dashboard_answers_without_asking_anyone_else():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
