@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasviz.graph.cost import total_flops
 from nasviz.predict.ensemble import partition
 from nasviz.predict.proxies import orderable
 from nasviz.predict.proxies_batch import proxy_table
@@ -50,9 +49,7 @@ class FunctionLearner:
 
 
 def _costs(target: Target, rows: np.ndarray) -> dict[str, Ranking]:
-    graphs = target.graphs(rows)
-    flops = np.array([total_flops(graph) for graph in graphs], dtype=float)
-    params = np.array([graph.params for graph in graphs], dtype=float)
+    flops, params = target.costs[rows].T
     return {"FLOPs": Ranking(flops, None, rows), "params": Ranking(params, None, rows)}
 
 
@@ -123,7 +120,7 @@ class ForestLearner:
     def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
         rows = partition(train)["rows"]["training"]
         target = Target(train)
-        return _Forest(Forest(seed).fit(target.graphs(rows), target.accuracy[rows]))
+        return _Forest(Forest(seed).fit(target.features[rows], target.accuracy[rows]))
 
     def key(self) -> str:
         return self.name
@@ -134,8 +131,8 @@ class _Forest:
     forest: Forest
 
     def rank(self, target: Target, rows: np.ndarray) -> dict[str, Ranking]:
-        predicted = self.forest.predict(target.graphs(rows))
+        predicted = self.forest.predict(target.features[rows])
         return {"random forest": Ranking(predicted, predicted, rows)}
 
     def tune(self, target: Target, rows: np.ndarray, seed: int) -> "_Forest":
-        return _Forest(Forest(seed).fit(target.graphs(rows), target.accuracy[rows]))
+        return _Forest(Forest(seed).fit(target.features[rows], target.accuracy[rows]))

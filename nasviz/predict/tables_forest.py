@@ -60,15 +60,15 @@ class Forest:
     def __init__(self, seed: int = 0):
         self.seed = seed
 
-    def fit(self, graphs: Sequence[ComputeGraph], accuracy) -> Self:
-        """A forest grown on these networks; this one stays as it is."""
+    def fit(self, features: np.ndarray, accuracy) -> Self:
+        """A forest grown on the features (N, F) of labelled networks; this one stays as it is."""
         from sklearn.ensemble import RandomForestRegressor
 
         grown = copy.copy(self)
         grown.model_ = RandomForestRegressor(300, min_samples_leaf=2, max_features=0.5, random_state=self.seed)
-        grown.model_.fit(graph_features(graphs), np.asarray(accuracy))
+        grown.model_.fit(features, np.asarray(accuracy))
         return grown
 
-    def predict(self, graphs: Sequence[ComputeGraph]) -> np.ndarray:
+    def predict(self, features: np.ndarray) -> np.ndarray:
         """Predicted accuracies, shape (N,)."""
-        return self.model_.predict(graph_features(graphs))
+        return self.model_.predict(features)

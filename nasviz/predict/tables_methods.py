@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from filelock import FileLock
 
+from nasviz.graph.cost import total_flops
 from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.baselines import CellPredictor
 from nasviz.predict.ensemble import Gennape, Settings, partition, pretrain_encoder
@@ -22,6 +23,7 @@ from nasviz.predict.folds import Fold
 from nasviz.predict.nasviz import Nasviz, NasvizSettings
 from nasviz.predict.population import Population
 from nasviz.predict.regressors import GNNRegressor
+from nasviz.predict.tables_forest import graph_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,10 +72,15 @@ class Target:
         """True accuracies, (N,)."""
         return self.bench.table["accuracy"].to_numpy(float)
 
-    def graphs(self, rows: np.ndarray) -> list:
-        """The computation graphs of some rows."""
-        graphs = self.bench.graphs()
-        return [graphs[row] for row in rows]
+    @cached_property
+    def costs(self) -> np.ndarray:
+        """FLOPs and parameters of its networks, (N, 2)."""
+        return np.array([(total_flops(graph), graph.params) for graph in self.bench.graphs()], dtype=float)
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """Simple numbers of its networks, for the forest: (N, F)."""
+        return graph_features(self.bench.graphs())
 
     @cached_property
     def digest(self) -> str:

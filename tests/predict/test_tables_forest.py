@@ -40,10 +40,10 @@ def test_a_network_without_convolutions_has_features():
 
 
 def test_it_learns_and_repeats_itself(nb101):
-    graphs, accuracy = nb101.graphs(), nb101.table["accuracy"].to_numpy()
+    features, accuracy = graph_features(nb101.graphs()), nb101.table["accuracy"].to_numpy()
     young = Forest(seed=1)
-    grown = young.fit(graphs[:28], accuracy[:28])
-    said = grown.predict(graphs[28:])
+    grown = young.fit(features[:28], accuracy[:28])
+    said = grown.predict(features[28:])
     assert spearmanr(said, accuracy[28:]).statistic > 0.6
     assert not hasattr(young, "model_"), "the young one stays as it is"
-    np.testing.assert_array_equal(Forest(seed=1).fit(graphs[:28], accuracy[:28]).predict(graphs[28:]), said)
+    np.testing.assert_array_equal(Forest(seed=1).fit(features[:28], accuracy[:28]).predict(features[28:]), said)
