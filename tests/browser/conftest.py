@@ -19,7 +19,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds until something that should appear is missed; a busy machine needs some
+PATIENCE = float(os.environ.get("NASVIZ_PATIENCE", 120))
+"""Seconds until something that should appear is missed; a busy machine needs some, a very busy one more."""
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
