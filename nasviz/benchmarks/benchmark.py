@@ -220,7 +220,7 @@ class Reader:
 NATS = Reader(
     "nasviz.benchmarks.natsbench:read_nats",
     "the folder NATS-tss-v1_0-3ffb9-simple, NATS-tss-v1_0-3ffb9.pickle.pbz2 or NAS-Bench-201-v1_1-096897.pth",
-    (".pickle.pbz2", ".pth", "/"),
+    (".pickle.pbz2", ".pth", ".tar", "/"),
 )
 READERS: Mapping[str, tuple[Reader, ...]] = {
     "digits": (Reader("nasviz.benchmarks.tables:read_digits"),),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nasviz.benchmarks.benchmark import COLUMNS, Benchmark
 from nasviz.families import get
+from nasviz.files import checked
 from nasviz.resources import data_folder
 
 FORMATS: Mapping[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
@@ -100,14 +101,13 @@ def read_frame(path: str | Path, text: Sequence[str] = ()) -> pd.DataFrame:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the name does not say what it is, or the content is something else.
+        If the name does not say what it is, or the content is something else: damaged, empty, a web page.
     """
     path = Path(path)
     kind = next((suffix for suffix in path.suffixes if suffix in FORMATS), None)
     if kind is None:
         raise ValueError(f"path={str(path)!r}: the name of a table ends with {', '.join(FORMATS)} (or .csv.gz).")
-    if not path.is_file():
-        raise FileNotFoundError(f"path={str(path)!r}: there is no such file.")
+    path = checked(path, f"a {kind} table")
     try:
         return FORMATS[kind](path, text)
     except (OSError, EOFError, ValueError) as error:  # pandas' and Arrow's own errors are ValueErrors

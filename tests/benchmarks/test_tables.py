@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import nasviz as nv
+from tests.benchmarks.hostile import LFS, PAGE, refuses
 
 NB201 = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_1x1~2|"
 NB201_WITHOUT_NONE = NB201.replace("none", "skip_connect")
@@ -60,6 +61,29 @@ def test_all_columns_of_a_file_are_mapped(tmp_path, ending):
     assert bench.table.to_dict("list") == expected and bench.table.columns.tolist() == list(expected)
     saved = nv.benchmarks.save(bench, tmp_path / "mine.arrow")
     assert nv.benchmarks.load("table", saved).table.to_dict("list") == expected
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet", ".json", ".jsonl"])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "is empty; download a .* table again"),
+        (PAGE, "is a web page, which a download site sends"),
+        (LFS, "is a Git-LFS pointer, not the data"),
+        (b"\x00\xff\xfe\x80" * 50, "cannot be read as a .* table"),
+    ],
+)
+def test_a_file_that_is_no_table_gets_a_sentence(tmp_path, ending, content, sentence):
+    refuses(nv.benchmarks.from_table, tmp_path / f"mine{ending}", content, sentence)
+
+
+@pytest.mark.parametrize("ending", [".csv.gz", ".parquet", ".json"])
+def test_a_table_that_is_cut_off_gets_a_sentence(frame, tmp_path, ending):
+    path = tmp_path / f"mine{ending}"
+    {".csv.gz": frame.to_csv, ".parquet": frame.to_parquet, ".json": frame.to_json}[ending](path)
+    whole = path.read_bytes()
+    for size in (1, len(whole) // 2, len(whole) - 1):
+        refuses(nv.benchmarks.from_table, tmp_path / f"cut{ending}", whole[:size])
 
 
 @pytest.mark.parametrize(
@@ -133,7 +157,7 @@ def test_files_of_every_kind(frame, tmp_path, name):
     ("name", "content", "error", "sentence"),
     [
         ("t.xls", b"", ValueError, "the name of a table ends with .csv, .parquet, .json, .jsonl"),
-        ("t.csv", b"", ValueError, "cannot be read as a .csv table: No columns"),
+        ("t.csv", b"", ValueError, "is empty; download a .csv table again"),
         ("t.csv", b"\xff\xfe\x00a,b\n", ValueError, "cannot be read as a .csv table"),
         ("t.csv.gz", b"arch,accuracy\n", ValueError, "cannot be read as a .csv table: Not a gzipped file"),
         ("t.csv.gz", gzip.compress(b"arch,accuracy\n" * 99)[:-20], ValueError, "cannot be read as a .csv table"),
