@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasviz.predict.ensemble import partition
 from nasviz.predict.proxies import orderable
 from nasviz.predict.proxies_batch import proxy_table
 from nasviz.predict.tables_forest import Forest
@@ -17,7 +16,6 @@ from nasviz.predict.tables_methods import Fitted, Ranking, Target
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nasviz.benchmarks import Benchmark
 
 PROXY_ROWS = {
     "Synflow": "synflow", "Jacov": "jacov", "Fisher": "fisher", "SNIP": "snip", "grad-norm": "grad_norm",
@@ -35,7 +33,7 @@ class FunctionLearner:
     function: Callable[[Target, np.ndarray], dict[str, Ranking]] = field(repr=False)
     seeded: bool = False
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
         return self
 
     def rank(self, target: Target, rows: np.ndarray) -> dict[str, Ranking]:
@@ -76,7 +74,7 @@ class ProxyLearner:
     name: str = "proxies"
     seeded: bool = False
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
         return _Proxies(self, folder, jobs)
 
     def key(self) -> str:
@@ -117,10 +115,9 @@ class ForestLearner:
     rows: tuple[str, ...] = ("random forest",)
     seeded: bool = True
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
-        rows = partition(train)["rows"]["training"]
-        target = Target(train)
-        return _Forest(Forest(seed).fit(target.features[rows], target.accuracy[rows]))
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
+        rows = home.fold_rows["training"]
+        return _Forest(Forest(seed).fit(home.features[rows], home.accuracy[rows]))
 
     def key(self) -> str:
         return self.name

@@ -19,7 +19,7 @@ from nasviz.graph.cost import total_flops
 from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.baselines import CellPredictor
 from nasviz.predict.ensemble import Gennape, Settings, partition, pretrain_encoder
-from nasviz.predict.folds import Fold
+from nasviz.predict.folds import Fold, split
 from nasviz.predict.nasviz import Nasviz, NasvizSettings
 from nasviz.predict.population import Population
 from nasviz.predict.regressors import GNNRegressor
@@ -83,6 +83,18 @@ class Target:
         return graph_features(self.bench.graphs())
 
     @cached_property
+    def parts(self) -> dict[str, Any]:
+        """Its folds, as `partition` makes them."""
+        return partition(self.bench)
+
+    @cached_property
+    def fold_rows(self) -> dict[str, np.ndarray]:
+        """The row numbers of those folds, without the tensors that `parts` makes of their networks."""
+        kept = np.flatnonzero(self.accuracy >= self.bench.card.get("min_accuracy", 0))
+        names = ("training", "validation 1", "validation 2")
+        return dict(zip(names, (kept[rows] for rows in split(len(kept))), strict=True))
+
+    @cached_property
     def digest(self) -> str:
         """What its architectures and labels are, in short."""
         table = self.bench.table[["family", "arch", "accuracy"]]
@@ -118,8 +130,8 @@ class Learner(Protocol):
     rows: tuple[str, ...]
     seeded: bool
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
-        """Learn from a training benchmark; `folder` is for checkpoints."""
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
+        """Learn from the training fold of a benchmark; `folder` is for checkpoints."""
         ...
 
     def key(self) -> str:
@@ -171,13 +183,13 @@ class EnsembleLearner:
         members = tuple(name for name in self.settings.members if name != "FLOPs")  # the costs have that row
         return (self.ensemble_row, *members) if self.ensemble_row else members
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
         folder /= _short({name: value for name, value in asdict(self.settings).items() if name != "members"})
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "encoder.lock"):  # the first one trains it, the others wait and read it
-            encoder, _ = pretrain_encoder(train, partition(train), self.settings, checkpoint=folder, progress=False)
+            encoder, _ = pretrain_encoder(home.bench, home.parts, self.settings, checkpoint=folder, progress=False)
         model = Gennape.pretrain(
-            train, seed=seed, settings=self.settings, encoder=encoder, checkpoint=folder, progress=False
+            home.bench, seed=seed, settings=self.settings, encoder=encoder, checkpoint=folder, progress=False
         )
         return _Model(model, {row: "score" if row == self.ensemble_row else row for row in self.rows})
 
@@ -194,9 +206,9 @@ class NasvizLearner:
     rows: tuple[str, ...] = ("Nasviz",)
     seeded: bool = True
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
         folder /= _short(asdict(self.settings))
-        model = Nasviz.pretrain(train, seed=seed, settings=self.settings, checkpoint=folder, progress=False)
+        model = Nasviz.pretrain(home.bench, seed=seed, settings=self.settings, checkpoint=folder, progress=False)
         return _Model(model, {"Nasviz": "score"}, "anatomy")
 
     def key(self) -> str:
@@ -233,8 +245,8 @@ class GNNLearner:
     def rows(self) -> tuple[str, ...]:
         return (self.name,)
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
-        parts = partition(train)
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
+        parts = home.parts
         regressor = GNNRegressor(self.name).fit(
             parts["training"], parts["validation 1"], epochs=self.epochs, seed=seed,
             checkpoint=folder / f"{self.name}-{self.epochs}-{seed}.safetensors",
@@ -257,11 +269,11 @@ class CellLearner:
     def rows(self) -> tuple[str, ...]:
         return (self.name,)
 
-    def fit(self, train: "Benchmark", seed: int, folder: Path, jobs: int = 1) -> Fitted:
-        if train.families != ["nb101"]:
-            raise ValueError(f"{self.name} reads cells of nb101 alone, so it cannot learn from {train.name}.")
-        rows = partition(train)["rows"]["training"]
-        table = train.table.iloc[rows]
+    def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
+        if home.bench.families != ["nb101"]:
+            raise ValueError(f"{self.name} reads cells of nb101 alone, so it cannot learn from {home.bench.name}.")
+        rows = home.fold_rows["training"]
+        table = home.bench.table.iloc[rows]
         predictor = CellPredictor(self.name).fit(table.arch, table.accuracy, epochs=self.epochs, seed=seed)
         return _Cells(self.name, predictor)
 

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from nasviz.predict.ensemble import Settings, partition
+from nasviz.predict.ensemble import Settings
 from nasviz.predict.folds import draw
 from nasviz.predict.metrics import evaluate
 from nasviz.predict.nasviz import NasvizSettings
@@ -116,13 +116,14 @@ def measure(
         train = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[: budget.train_networks]))
     for bench in targets if "fine-tuned" in settings and budget.draws else ():
         draw(len(bench), budget.labels)
-    ranked = [Target(bench) for bench in targets]
+    home, ranked = Target(train), [Target(bench) for bench in targets]
     if "in-domain" in settings:
-        ranked = [Target(train, partition(train)["rows"]["validation 2"]), *ranked]
+        home.rows = home.fold_rows["validation 2"]
+        ranked = [home, *ranked]
     plans = [(learner, seed) for learner in learners for seed in range(budget.seeds if learner.seeded else 1)]
     alone = [plan for plan in plans if not plan[0].seeded]
     shared = [plan for plan in plans if plan[0].seeded]
-    run = (train, ranked, budget, tuple(settings), folder)
+    run = (home, ranked, budget, tuple(settings), folder)
     tables = []
     with tqdm(total=len(plans), desc=f"trained on {train.name}", disable=not progress) as bar:
         for learner, seed in alone:  # they bring their own processes, or are quick
@@ -142,7 +143,7 @@ def measure(
 def _one(
     learner: Learner,
     seed: int,
-    train: "Benchmark",
+    home: Target,
     ranked: Sequence[Target],
     budget: Budget,
     settings: Sequence[str],
@@ -151,11 +152,10 @@ def _one(
 ) -> pd.DataFrame:
     """One learner with one seed on all targets; it learns only if a result is missing."""
     fitted: list[Fitted] = []
-    learned_from = Target(train).digest
 
     def learned() -> Fitted:
         if not fitted:
-            fitted.append(learner.fit(train, seed, folder / f"train-{learned_from}-{_code()}", jobs))
+            fitted.append(learner.fit(home, seed, folder / f"train-{home.digest}-{_code()}", jobs))
         return fitted[0]
 
     draws = range(seed, budget.draws, budget.seeds) if learner.seeded else range(budget.draws)
@@ -164,12 +164,11 @@ def _one(
     try:
         tables = []
         for target in ranked:
-            home = target.bench is train
             for setting in settings:
-                if home != (setting == "in-domain"):
+                if (target is home) != (setting == "in-domain"):
                     continue
                 numbers = list(draws) if setting == "fine-tuned" else [-1]
-                facts = [learner.key(), seed, learned_from, target.digest, setting, numbers, budget.labels, _code()]
+                facts = [learner.key(), seed, home.digest, target.digest, setting, numbers, budget.labels, _code()]
                 name = "-".join([learner.name, str(seed), target.bench.name, setting, _short(json.dumps(facts))])
                 path = folder / "rows" / f"{name.replace(':', '-').replace(' ', '-')}.json"
                 if not path.is_file():
@@ -177,7 +176,7 @@ def _one(
                     write_atomically(path, lambda free, rows=rows: free.write_text(json.dumps(rows)))
                 table = pd.DataFrame(json.loads(path.read_text()), columns=["method", "draw", "networks", *MEASURES])
                 family = "+".join(target.bench.families)
-                facts = {"train": train.name, "benchmark": target.bench.name, "family": family}
+                facts = {"train": home.bench.name, "benchmark": target.bench.name, "family": family}
                 tables.append(table.assign(**facts, setting=setting, seed=seed))
     finally:
         torch.set_num_threads(threads)

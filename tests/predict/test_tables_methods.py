@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from nasviz.benchmarks import Benchmark
 from nasviz.graph.cost import total_flops
+from nasviz.predict.ensemble import partition
 from nasviz.predict.nasviz import NasvizSettings
 from nasviz.predict.tables import TABLES, available
 from nasviz.predict.tables_baselines import COSTS, PROXY_ROWS, ForestLearner, ProxyLearner
@@ -42,7 +44,7 @@ ROWS = {
 @pytest.fixture(scope="module")
 def fitted(learners, nb101, tmp_path_factory):
     folder = tmp_path_factory.mktemp("learners")
-    return {name: learner.fit(nb101, 0, folder) for name, learner in learners.items()}
+    return {name: learner.fit(Target(nb101), 0, folder) for name, learner in learners.items()}
 
 
 def scores(fitted, target, rows):
@@ -65,13 +67,11 @@ def test_a_target_s_labels_are_read_by_tuning_alone_and_only_those_given(name, l
 
 
 def test_the_training_benchmark_s_held_out_labels_are_not_read(learners, fitted, nb101, nb201, relabelled, tmp_path):
-    from nasviz.predict.ensemble import partition
-
     held_out = partition(nb101)["rows"]["validation 2"]
     poisoned = relabelled(nb101, held_out, np.linspace(1, 0, len(held_out)))
     target = Target(nb201)
     for name, learner in learners.items():
-        again = learner.fit(poisoned, 0, tmp_path)
+        again = learner.fit(Target(poisoned), 0, tmp_path)
         for row, said in scores(again, target, REST).items():
             np.testing.assert_array_equal(said, scores(fitted[name], target, REST)[row])
 
@@ -105,6 +105,14 @@ def test_proxies_are_of_the_same_few_networks_whatever_is_left(fitted, nb201):
     assert rest.scores.tolist() == [ours[row] for row in rest.rows]
 
 
+def test_the_folds_are_those_of_everybody(nb101):
+    strict = Benchmark("strict", nb101.table, {"min_accuracy": float(nb101.table["accuracy"].quantile(0.2))}, "digits")
+    rows = partition(strict)["rows"]
+    assert list(rows) == list(Target(strict).fold_rows)
+    for name, ours in Target(strict).fold_rows.items():
+        np.testing.assert_array_equal(ours, rows[name])
+
+
 def test_every_row_of_every_table_can_be_filled(nb101):
     have = {row for learner in available(nb101, Budget()) for row in learner.rows} | set(PROXY_ROWS)
     for number, table in TABLES.items():
@@ -113,13 +121,13 @@ def test_every_row_of_every_table_can_be_filled(nb101):
 
 def test_predictors_of_cells_rank_cells_and_nothing_else(nb101, nb201, tmp_path):
     learner = CellLearner("BANANAS", 1)
-    fitted = learner.fit(nb101, 0, tmp_path)
+    fitted = learner.fit(Target(nb101), 0, tmp_path)
     ranking = fitted.rank(Target(nb101), np.array([3, 1]))["BANANAS"]
     own = fitted.predictor.predict(nb101.table.arch)
     np.testing.assert_allclose(ranking.scores, own[[3, 1]], rtol=1e-6)
     assert fitted.tune(Target(nb101), CHOSEN, 0) is fitted and fitted.rank(Target(nb201), REST) == {}
     with pytest.raises(ValueError, match="reads cells of nb101 alone"):
-        learner.fit(nb201, 0, tmp_path)
+        learner.fit(Target(nb201), 0, tmp_path)
     assert not any(isinstance(learner, CellLearner) for learner in available(nb201, Budget()))
 
 

@@ -26,8 +26,8 @@ class Spy:
     seeded: bool = True
     calls: list = field(default_factory=list)
 
-    def fit(self, train, seed, folder, jobs=1):
-        self.calls.append(("fit", seed, len(train)))
+    def fit(self, home, seed, folder, jobs=1):
+        self.calls.append(("fit", seed, len(home.bench)))
         return self
 
     def rank(self, target, rows):
