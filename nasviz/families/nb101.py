@@ -44,7 +44,7 @@ class Cell:
                 f"a cell has a square matrix of 2 to {MAX_VERTICES} vertices and an operation for each inner one; "
                 f"got a matrix of shape {matrix.shape} and {len(self.ops)} operations."
             )
-        if (np.triu(matrix, 1) != matrix).any() or not np.isin(matrix, (0, 1)).all():
+        if (np.triu(matrix, 1) != matrix).any() or not ((matrix == 0) | (matrix == 1)).all():
             raise ValueError("a cell's matrix must be strictly upper triangular, of zeros and ones.")
         if matrix.sum() > MAX_EDGES:
             raise ValueError(f"a cell has at most {MAX_EDGES} edges; this one has {matrix.sum()}.")
@@ -156,7 +156,7 @@ class NB101(Family):
                 f"matrix has the shape {given.shape} and there are {len(inner)} inner ops; it must be square, with a "
                 "row for the input, each inner op and the output."
             )
-        if not np.isin(given, (0, 1)).all() or np.tril(given).any():
+        if not ((given == 0) | (given == 1)).all() or np.tril(given).any():
             raise ValueError("matrix must be strictly upper triangular, of zeros and ones.")
         matrix = given.astype(int)
         keep = _used(matrix)
