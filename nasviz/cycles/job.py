@@ -35,8 +35,8 @@ from nasviz.resources import cache_folder
 JOB, STATE, CANCEL, LOG, LOCK = "job.json", "state.json", "cancel", "log.txt", ".lock"
 STARTING, RUNNING, DONE, FAILED, CANCELLED = "starting", "running", "done", "failed", "cancelled"
 OVER = (DONE, FAILED, CANCELLED)
-STARTING_SECONDS = 120.0
-"""How long a worker may take until it holds its lock."""
+STARTING_SECONDS = 600.0
+"""How long a worker may take until it holds its lock: on a busy computer, imports alone take minutes."""
 DIED = "The process that worked on it has ended without a word, for want of memory or because it was stopped."
 
 
@@ -92,7 +92,6 @@ class Job:
         head = read_json(folder / JOB, {"action": str, "run": str, "cycle": (int, type(None)), "parameters": dict,
                                         "created": str})  # fmt: skip
         self.action, self.run, self.cycle, self.parameters, self.created = head.values()
-        self._process: subprocess.Popen | None = None
 
     def __repr__(self) -> str:
         state = self.state()
@@ -159,6 +158,7 @@ class Job:
         """
         if not self.state().over:
             raise ValueError(f"{self.title} is still at work; cancel it first.")
+        _workers.pop(self.folder, None)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self) -> str:
@@ -188,10 +188,16 @@ class Job:
             return self.folder.exists()
 
     def _ended(self) -> bool:
-        return self._process is not None and self._process.poll() is not None
+        """Whether it was started here, and its worker has ended."""
+        worker = _workers.get(self.folder)
+        return worker is not None and worker.poll() is not None
 
     def _age(self) -> float:
         return (datetime.now(UTC) - datetime.fromisoformat(self.created)).total_seconds()
+
+
+_workers: dict[Path, subprocess.Popen] = {}
+"""Those that this process has started, by the job's folder: whether one has ended is known at once."""
 
 
 def start(run: Run, action: str, cycle: int | None, **parameters: Any) -> Job:
@@ -239,7 +245,7 @@ def start(run: Run, action: str, cycle: int | None, **parameters: Any) -> Job:
     command = [sys.executable, "-m", "nasviz.cycles.job_worker", str(folder)]
     with (folder / LOG).open("w", encoding="utf-8") as log:
         # A session of its own: the end of the kernel, or an interrupt there, is not the end of the job.
-        job._process = subprocess.Popen(
+        _workers[folder] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environment()
         )
     return job
