@@ -110,6 +110,14 @@ class Action:
 
 _OURS = ("scratch", "report")
 _TASK = Field("task", "Task")
+_SEARCH = (
+    Field("budget", "Networks to score", int),
+    Field("survivors", "Networks to train", int),
+    Field("explore", "What may change", str, ("topology", "kernels and widths")),
+    Field("tolerance", "Score that may be lost", float),
+    Field("seed", "Seed of the search", int),
+    Field("predictor", "Predictor"),
+)
 _TRAINING = (
     Field("training.epochs", "Epochs", int),
     Field("training.lr", "Learning rate", float),
@@ -142,6 +150,26 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             "nasviz.cycles.generate:new_job",
             "nasviz.cycles.checks:check_new_job",
             (Field("folder", "Folder of the new run"), *_TRAINING, _TASK),
+        ),
+        "edge_build": Action(
+            "Edge build",
+            "Search for a small and fast network that predicts nearly as well; new cycles of this run.",
+            "nasviz.cycles.searching:edge_build",
+            "nasviz.cycles.searching:check_search",
+            (*_SEARCH, *_TRAINING, _TASK),
+        ),
+        "search_job": Action(
+            "New job with search",
+            "A new run: from this network on, a search for better ones, the best of which are trained.",
+            "nasviz.cycles.searching:search_job",
+            "nasviz.cycles.searching:check_search_job",
+            (
+                Field("folder", "Folder of the new run"),
+                Field("goal", "Goal", str, ("balanced", "performance", "edge")),
+                *_SEARCH,
+                *_TRAINING,
+                _TASK,
+            ),
         ),
     }
 )
