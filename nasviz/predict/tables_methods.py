@@ -151,13 +151,18 @@ class _Model:
     view: str = "population"  # what of a target the model takes
 
     def rank(self, target: Target, rows: np.ndarray) -> dict[str, Ranking]:
-        scores = self.model.score(getattr(target, self.view).take(rows))
+        scores = self.model.score(self._networks(target, rows))
         return {row: Ranking(scores[column].to_numpy(), self._accuracy(scores, column), rows) for row, column in
                 self.rows.items()}  # fmt: skip
 
     def tune(self, target: Target, rows: np.ndarray, seed: int) -> "_Model":
-        networks = getattr(target, self.view).take(rows)
-        return replace(self, model=self.model.fine_tune(networks, target.accuracy[rows], seed=seed))
+        tuned = self.model.fine_tune(self._networks(target, rows), target.accuracy[rows], seed=seed)
+        return replace(self, model=tuned)
+
+    def _networks(self, target: Target, rows: np.ndarray) -> Any:
+        """Those at `rows`; all of them as they are, so that what is computed for them (embeddings) stays with them."""
+        networks = getattr(target, self.view)
+        return networks if np.array_equal(rows, np.arange(len(networks))) else networks.take(rows)
 
     def _accuracy(self, scores: "pd.DataFrame", column: str) -> np.ndarray | None:
         if column == "score":

@@ -133,3 +133,16 @@ def test_predictors_of_cells_rank_cells_and_nothing_else(nb101, nb201, tmp_path)
 
 def test_only_the_learners_that_are_needed_are_taken(learners):
     assert learners_for(["CL", "params"], list(learners.values())) == [learners["CL"], learners["costs"]]
+
+
+def test_a_target_is_embedded_once(fitted, nb201, monkeypatch):
+    from nasviz.predict import population
+
+    seen, original = [], population.embed
+    monkeypatch.setattr(
+        population, "embed", lambda encoder, dataset: seen.append(len(dataset)) or original(encoder, dataset)
+    )
+    target = Target(nb201)
+    fitted["CL"].rank(target, target.rows)
+    fitted["CL"].tune(target, CHOSEN, 0).rank(target, REST)
+    assert seen == [24]
