@@ -181,9 +181,10 @@ others; mean ± standard deviation over the draws. MAE and coverage of the 90 % 
 ## When not to believe it
 
 `novelty` is the distance to the nearest cluster of training networks in units of their median distance; 95 % of
-validation 1 lie below {usual:.2f}. Beyond that the score leans on capacity alone (`trust`), which knows that more and
-wider layers help, and nothing of a family's own. Intervals are calibrated at home: on another family, whose accuracies
-may lie on another level altogether (another data set, another recipe), they do not hold before fine-tuning.
+validation 1 lie below {usual:.2f}. The further the networks that are ranked lie beyond that, the more the score leans
+on capacity alone, which knows that more and wider layers help, and nothing of a family's own. Intervals are calibrated
+at home: on another family, whose accuracies may lie on another level altogether (another data set, another recipe),
+they do not hold before fine-tuning.
 {trust}
 
 ## Limits

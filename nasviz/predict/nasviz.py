@@ -202,10 +202,10 @@ class Nasviz:
     def score(self, graphs: "Sequence[ComputeGraph] | Anatomy") -> pd.DataFrame:
         """Rank networks; higher is better.
 
-        With γ = `NoveltySpace.trust` and r the rank among the networks given, in (0, 1), the score is
+        With r the rank among the networks given, in (0, 1), the score is
         γ (γ r(at home) + (1 − γ) r(trees)) + (1 − γ) r(capacity): the weighted sum of both learned experts, the trees
-        alone, and the mean rank by `nasviz.predict.anatomy.CAPACITY`. After fine-tuning it is the mean rank by the
-        members of `FewShot`.
+        alone, and the mean rank by `nasviz.predict.anatomy.CAPACITY`. γ is the trust in the median novelty: a ranking
+        needs one rule for all. After fine-tuning the score is the mean rank by the members of `FewShot`.
 
         Parameters
         ----------
@@ -217,7 +217,8 @@ class Nasviz:
         DataFrame
             ``score``; ``accuracy`` with ``low`` and ``high``, an interval for 90 % of networks like those trained on;
             a column an expert; ``membership_0``, ...; ``novelty``, the distance to the nearest training cluster in
-            units of the training networks' median one; ``trust``, γ: near 0, the score is capacity alone.
+            units of the training networks' median one; ``trust``, γ of that novelty: near 0, believe neither accuracy
+            nor interval.
         """
         anatomy = Anatomy.of(graphs)
         experts = self.experts(anatomy)
@@ -226,8 +227,9 @@ class Nasviz:
         capacity = anatomy.capacity().apply(ranks).mean(axis=1)
         home = self.at_home(experts)
         if self.few_shot is None:
-            learned = trust * ranks(home) + (1 - trust) * ranks(experts["trees"])
-            score = trust * learned + (1 - trust) * ranks(capacity)
+            gamma = self.space.trust(np.median(novelty))
+            learned = gamma * ranks(home) + (1 - gamma) * ranks(experts["trees"])
+            score = gamma * learned + (1 - gamma) * ranks(capacity)
             middle = trust * home + (1 - trust) * experts["trees"].to_numpy()
             half = self.spread[1] * self._scale(experts, novelty)
             bounds = [self.transform.inverse(value) for value in (middle, middle - half, middle + half)]

@@ -52,7 +52,7 @@ class NoveltySpace:
         """Distance to the nearest centroid, in units of the training networks' median distance, (N,)."""
         return self.space_.novelty(self._points(features), 2 ** features["log macs"].to_numpy())
 
-    def trust(self, novelty: np.ndarray) -> np.ndarray:
+    def trust(self, novelty: np.ndarray | float) -> np.ndarray | float:
         """γ = min(1, (ν₉₅ / ν)²) in (0, 1]: 1 where 95 % of the validation networks lie."""
         return np.minimum(1, self.usual_ / np.maximum(novelty, 1e-9)) ** 2
 

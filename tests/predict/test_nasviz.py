@@ -61,7 +61,8 @@ def test_the_score_is_its_formula(model, nb201):
     trust = np.minimum(1, model.space.usual_ / scores["novelty"]) ** 2
     capacity = np.mean([r(anatomy.features[name]) for name in CAPACITY], axis=0)
     home = experts["GNN"] * model.stack[0] + experts["trees"] * model.stack[1]
-    expected = trust * (trust * r(home) + (1 - trust) * r(experts["trees"])) + (1 - trust) * r(capacity)
+    gamma = min(1, model.space.usual_ / scores["novelty"].median()) ** 2
+    expected = gamma * (gamma * r(home) + (1 - gamma) * r(experts["trees"])) + (1 - gamma) * r(capacity)
     np.testing.assert_allclose(scores["score"], expected)
     np.testing.assert_allclose(scores["trust"], trust)
     np.testing.assert_allclose(experts["GNN"], (experts["GNN_0"] + experts["GNN_1"]) / 2)
