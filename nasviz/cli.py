@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nasviz import __version__
+from nasviz.cli_search import search
 from nasviz.resources import dashboards_folder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -81,6 +82,9 @@ def cost(
             typer.echo()
             for name, value in table.total.items():
                 typer.echo(f"{name:>12} {value:>20,}")
+
+
+app.command()(search)
 
 
 @app.command()

@@ -155,14 +155,14 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             "Edge build",
             "Search for a small and fast network that predicts nearly as well; new cycles of this run.",
             "nasviz.cycles.searching:edge_build",
-            "nasviz.cycles.searching:check_search",
+            "nasviz.cycles.searching_checks:check_search",
             (*_SEARCH, *_TRAINING, _TASK),
         ),
         "search_job": Action(
             "New job with search",
             "A new run: from this network on, a search for better ones, the best of which are trained.",
             "nasviz.cycles.searching:search_job",
-            "nasviz.cycles.searching:check_search_job",
+            "nasviz.cycles.searching_checks:check_search_job",
             (
                 Field("folder", "Folder of the new run"),
                 Field("goal", "Goal", str, ("balanced", "performance", "edge")),

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasviz.cycles import files
-from nasviz.cycles.checks import check_job
 from nasviz.cycles.cycle import Cycle
 from nasviz.cycles.generate import train_cycle
 from nasviz.cycles.run import Run
+from nasviz.cycles.searching_checks import TOPOLOGY, check_search, check_search_job, run_task
 from nasviz.cycles.task import Task, get_task
 from nasviz.cycles.training import FROM_SCRATCH, Report, Training, silent
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SEARCHES = "searches"
 SEARCHING = 0.3
 """The fraction of the work after which the search is over and the training begins."""
-TOPOLOGY, SIZES = "topology", "kernels and widths"
 ROUNDS, PARENTS = 6, 10
 """Rounds of mutation and networks that have children, of the paper's local search."""
 
@@ -218,7 +217,7 @@ def search_job(
         new = Run.open(folder, writable=True)
     else:
         primary, higher = (run.primary, run.higher_is_better) if run else ("accuracy", True)
-        new = Run.create(folder, name=name, task=_TASK.format(task=task.name, goal=goal), primary=primary,
+        new = Run.create(folder, name=name, task=run_task(task, goal), primary=primary,
                          higher_is_better=higher)  # fmt: skip
     if not len(new):
         if cycle is not None:
@@ -234,84 +233,6 @@ def search_job(
         scratch=scratch, report=report,
     )  # fmt: skip
     return new
-
-
-_TASK = "{task}: search, {goal}."
-
-
-def check_search(
-    run: Run,
-    cycle: int,
-    *,
-    predictor: Any = "digits",
-    goal: str = "balanced",
-    explore: str = TOPOLOGY,
-    task: str | Task = "digits",
-    flops: float | None = None,
-    params: float | None = None,
-    latency_ms: float | None = None,
-    **_: Any,
-) -> Cycle:
-    """The cycle, if a search can start from it; everything that is quick to know beforehand.
-
-    Raises
-    ------
-    PermissionError
-        If the run is open for reading.
-    KeyError, FileNotFoundError
-        If there is no such cycle, or it has no graph.
-    ValueError
-        If its network cannot be mutated, or a parameter has a wrong value.
-    """
-    from nasviz.search.goals import Limits
-
-    check_job(run, task)
-    _check_words(goal, explore)
-    Limits(flops, params, latency_ms)
-    return _startable(run, cycle, predictor)
-
-
-def check_search_job(
-    run: Run | None,
-    cycle: int | None,
-    *,
-    folder: str | Path,
-    predictor: Any = "digits",
-    goal: str = "balanced",
-    explore: str = TOPOLOGY,
-    task: str | Task = "digits",
-    network: Any = None,
-    **_: Any,
-) -> None:
-    """Refuse a job that cannot go well; it raises what `search_job` does."""
-    task = get_task(task)
-    task.check_primary(run.primary if run else "accuracy")
-    _check_words(goal, explore)
-    if (Path(folder) / files.RUN).exists() and Run.open(folder).task != _TASK.format(task=task.name, goal=goal):
-        raise FileExistsError(f"folder={str(folder)!r} holds a run of something else; name another folder.")
-    if (cycle is None) == (network is None):
-        raise ValueError("network: a search starts from a cycle, or with cycle=None from a network; give one of them.")
-    if cycle is not None:
-        _startable(run, cycle, predictor)
-
-
-def _check_words(goal: str, explore: str) -> None:
-    from nasviz.search.goals import Goal
-
-    if goal not in list(Goal):
-        raise ValueError(f"goal={goal!r}: it is one of {', '.join(Goal)}.")
-    if explore not in (TOPOLOGY, SIZES):
-        raise ValueError(f"explore={explore!r}: it is {TOPOLOGY!r} or {SIZES!r}.")
-
-
-def _startable(run: Run, cycle: int, predictor: Any) -> Cycle:
-    from nasviz.search.shapes import prepared
-
-    found = run.cycle(cycle)
-    prepared(found.graph())
-    if not isinstance(predictor, str) and not callable(getattr(predictor, "score", None)):
-        raise ValueError(f"predictor={predictor!r}: it is a name, or something with a method score(graphs).")
-    return found
 
 
 def _searched(run: Run, start: Cycle, predictor: Any, facts: Mapping[str, Any], limits: Mapping[str, Any], log: Path,

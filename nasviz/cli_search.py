@@ -1,0 +1,135 @@
+"""`nasviz search`: it parses arguments and calls the package, nothing else."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def search(
+    start: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FAMILY:ARCH | MODULE:CALLABLE", help="Network to start from; else the --cycle of the --run."
+        ),
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run that gets the cycles; made if missing.")] = None,
+    cycle: Annotated[int, typer.Option(help="Cycle of the run to start from.")] = 0,
+    goal: Annotated[str, typer.Option(help="balanced, performance or edge.")] = "balanced",
+    macro: Annotated[bool, typer.Option("--macro/--micro", help="Whether topology may change, or only sizes.")] = True,
+    predictor: Annotated[
+        str | None, typer.Option(help="digits, shipped weights, or a saved model's folder. [default: digits]")
+    ] = None,
+    budget: Annotated[int, typer.Option(min=1, help="Networks to score.")] = 3000,
+    survivors: Annotated[int, typer.Option(min=1, help="Networks to train.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training.")] = 12,
+    flops: Annotated[float | None, typer.Option(help="Most FLOPs.")] = None,
+    params: Annotated[float | None, typer.Option(help="Most parameters.")] = None,
+    latency: Annotated[float | None, typer.Option(help="Most milliseconds on one thread.")] = None,
+    task: Annotated[
+        str, typer.Option(help="On what survivors are trained: digits, or PACKAGE.MODULE:TASK.")
+    ] = "digits",
+    seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 0,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Compare methods on a table instead: nb201, nb101, digits:nb101.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Label file of that benchmark.")] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Labels that each method may look at.")] = 200,
+    seeds: Annotated[int, typer.Option(min=1, help="Searches of each method.")] = 20,
+    out: Annotated[Path, typer.Option(help="CSV file of the comparison; a picture is put beside it.")] = Path(
+        "search.csv"
+    ),
+) -> None:
+    """Search for better networks from one on, and train the best; or compare search methods on a table of labels.
+
+    Stopped, a search goes on with the same command, and ends with the same cycles.
+    """
+    try:
+        if benchmark is not None:
+            _compare(benchmark, labels, predictor, queries, seeds, out)
+            return
+        from dataclasses import replace
+
+        from nasviz.cycles import Run
+        from nasviz.cycles.searching import search_cycles, search_job
+        from nasviz.cycles.searching_checks import SIZES, TOPOLOGY
+        from nasviz.cycles.training import FROM_SCRATCH
+
+        if run is None:
+            raise ValueError("--run is missing: name the folder that gets the cycles, as in --run found.")
+        way = {
+            "predictor": predictor or "digits",
+            "goal": goal,
+            "explore": TOPOLOGY if macro else SIZES,
+            "budget": budget,
+            "survivors": survivors,
+            "flops": flops,
+            "params": params,
+            "latency_ms": latency,
+            "seed": seed,
+            "task": task,
+            "training": replace(FROM_SCRATCH, epochs=epochs),
+            "report": _Bar(),
+        }
+        if start is None:
+            found = Run.open(run, writable=True)
+            search_cycles(found, cycle, **way)
+        else:
+            found = search_job(None, None, folder=run, network=_network(start), **way)
+        shown = found.metrics.pivot(index="cycle", columns="metric", values="value")
+        wanted = dict.fromkeys(name for name in (found.primary, "flops", "parameters") if name in shown)
+        typer.echo(shown[list(wanted)].to_string())
+    except (ValueError, TypeError, OSError, KeyError, ImportError) as error:
+        reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+        typer.echo(f"nasviz: {' '.join(str(reason).split())}", err=True)
+        raise typer.Exit(2) from None
+
+
+class _Bar:
+    """A progress bar that a `Report` moves."""
+
+    def __init__(self) -> None:
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(total=100, bar_format="{l_bar}{bar}| {postfix}", file=sys.stderr)
+
+    def __call__(self, fraction: float, message: str) -> None:
+        self._bar.n = int(100 * fraction)
+        self._bar.set_postfix_str(message)
+
+
+def _network(text: str) -> Any:
+    """What `search_job` takes: an architecture at the scale of digits, or the user's own module."""
+    from nasviz.families import names
+
+    name, _, rest = text.partition(":")
+    if name in names():
+        return {"family": name, "arch": rest, "scale": "digits"}
+    if not rest:
+        raise ValueError(
+            f"{text!r} names no network; write FAMILY:ARCH, with {', '.join(names())}, or MODULE:CALLABLE."
+        )
+    sys.path.insert(0, os.getcwd())
+    return getattr(import_module(name), rest)()
+
+
+def _compare(name: str, labels: Path | None, predictor: str | None, queries: int, seeds: int, out: Path) -> None:
+    from nasviz.benchmarks import load
+    from nasviz.search.benchmark import summary, trajectories
+    from nasviz.search.predictors import predictor as named
+    from nasviz.views.search_figure import trajectory_figure
+
+    head, _, family = name.partition(":")
+    bench = load(head, labels)
+    bench = bench.of(family) if family else bench
+    prior = named(predictor).score(bench.graphs(progress=True))["score"] if predictor else None
+    table = trajectories(bench, prior=prior, queries=queries, seeds=seeds)
+    table.to_csv(out, index=False)
+    trajectory_figure(table, f"{bench.name}: median of {seeds} searches, with quartiles").savefig(
+        out.with_suffix(".svg"), metadata={"Date": None}
+    )
+    typer.echo(f"Regret against the best of {len(bench):,} networks, in percentage points: median [quartiles]")
+    typer.echo(summary(table).to_string())
