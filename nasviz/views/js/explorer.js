@@ -35,7 +35,7 @@ function render({ model, el }) {
       model.set("chosen", id);
       model.save_changes();
     },
-    toggle: (id) => model.send({ kind: "toggle", id }),
+    toggle: (id) => model.send({ kind: "click", id }),
   };
   const panes = [];
 
