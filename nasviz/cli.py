@@ -26,6 +26,15 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class Printed(StrEnum):
+    """How the costs of a network are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    html = "html"
+
+
 class Preset(StrEnum):
     """How much work a table of the paper may be."""
 
@@ -54,34 +63,50 @@ def main(
 
 @app.command()
 def cost(
-    model: Annotated[str, typer.Argument(metavar="MODULE:CALLABLE", help="What makes the network, as in mynet:Net.")],
-    input: Annotated[str, typer.Option(metavar="C,H,W", help="Shape of one input, without the batch.")],
-    format: Annotated[Format, typer.Option(help="How to print the table.")] = Format.table,
+    model: Annotated[
+        str, typer.Argument(metavar="MODULE:CALLABLE | FILE.onnx", help="What makes the network, as in mynet:Net.")
+    ],
+    input: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]C,H,W", help="Shape of an input, without the batch; ids:128 for whole numbers."),
+    ] = None,
+    format: Annotated[Printed, typer.Option(help="How to print the table.")] = Printed.table,
     convention: Annotated[str, typer.Option(help="How FLOPs are counted.")] = "standard",
 ) -> None:
-    """Count MACs, FLOPs, parameters and bytes of a network, layer by layer."""
-    shape = _parse_shape(input)
-    make = _load_callable(model)
+    """Count MACs, FLOPs, parameters and bytes of a network, operator by operator.
 
-    import torch
+    The callable may return the network, or the network and an example of its input. A file needs --input only for the
+    sizes that it leaves open, by input (image=3,224,224) or by axis (height=224).
+    """
+    from nasviz.graph.cost import cost as count
+    from nasviz.graph.cost_report import report
+    from nasviz.graph.example import example, sizes
 
-    import nasviz as nv
+    words = input or []
+    if model.lower().endswith(".onnx"):
+        from nasviz.graph.onnx import from_onnx
+
+        graph = _call(from_onnx, model, _call(sizes, words))
+    else:
+        given = _call(example, words) if words else None
+        graph = _traced(model, _load_callable(model), given, " ".join(words))
+    typer.echo(report(_call(count, graph, convention), format.value, model))
+
+
+def _traced(model: str, make: Callable[[], Any], given: Any, words: str) -> Any:
+    from nasviz.graph.trace import trace
 
     try:
-        table = nv.cost(nv.trace(make(), torch.zeros(1, *shape)), convention=convention)
-    except Exception as error:  # noqa: BLE001 - the user's own code may raise anything
-        fail(f"{model} with input {input}: {_sentence(error)}")
-    match format:
-        case Format.json:
-            layers = json.loads(table.by_layer.to_json(orient="records"))
-            typer.echo(json.dumps({"total": dict(table.total), "by_layer": layers}, indent=2))
-        case Format.csv:
-            typer.echo(table.by_layer.to_csv(index=False), nl=False)
-        case Format.table:
-            typer.echo(table.by_layer.to_string(index=False))
-            typer.echo()
-            for name, value in table.total.items():
-                typer.echo(f"{name:>12} {value:>20,}")
+        net = make()
+        if isinstance(net, tuple) and len(net) == 2:
+            net, given = net[0], net[1] if given is None else given
+        if given is None:
+            fail(f"{model} needs an example: give --input, as in --input 3,224,224, or return (network, example).")
+        return trace(net, given)
+    except Exception as error:
+        if isinstance(error, typer.Exit):
+            raise
+        fail(f"{model}{f' with input {words}' if words else ''}: {_sentence(error)}")
 
 
 app.command()(search)
@@ -330,16 +355,6 @@ def _benchmark(text: str, files: dict[str, str]) -> Any:
     if name == "nb201":
         bench = bench.subset(~bench.table.arch.str.contains("none~"))
     return _call(bench.of, family) if family else bench
-
-
-def _parse_shape(text: str) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        fail(f"--input {text!r} is no shape; write positive whole numbers between commas, as in 3,224,224.")
-    return shape
 
 
 def _load_callable(text: str) -> Callable[[], Any]:

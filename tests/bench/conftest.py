@@ -1,10 +1,13 @@
 """Where benchmarks write down what they measured."""
 
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))  # the networks that are counted
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 HEAD = "# What the benchmarks measured\n\nWritten by `python -m pytest -m bench tests/bench`.\n"

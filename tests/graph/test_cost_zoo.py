@@ -19,9 +19,9 @@ import nasviz as nv
 
 CHEAP = [
     "alexnet", "resnet18", "resnext50_32x4d", "seresnet50", "densenet121", "squeezenet1_0", "googlenet",
-    "regnet_y_400mf", "regnet_x_400mf", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "mnasnet1_0",
-    "shufflenet_v2", "efficientnet_b0", "convnext_t", "poolformer_s12", "mixer_b16", "resmlp_12", "vit_b_16", "deit_s",
-    "swin_t", "r3d_18", "r2plus1d_18", "deeplabv3_resnet50", "gpt2", "bert_base_chinese",
+    "regnet_y_400mf", "regnet_x_400mf", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small",
+    "mnasnet1_0", "shufflenet_v2", "efficientnet_b0", "convnext_t", "poolformer_s12", "mixer_b16", "resmlp_12",
+    "vit_b_16", "deit_s", "swin_t", "r3d_18", "r2plus1d_18", "deeplabv3_resnet50", "gpt2", "bert_base_chinese",
 ]  # fmt: skip
 """One or two of each kind have the second count in every run, the others with `-m slow`."""
 
