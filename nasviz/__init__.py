@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nasviz import benchmarks, cycles, families, graph, measure, predict, views
+    from nasviz import benchmarks, cycles, families, graph, measure, predict, search, views
     from nasviz.graph.cost import cost
     from nasviz.graph.onnx import from_onnx
     from nasviz.graph.trace import trace
@@ -24,6 +24,7 @@ __all__ = [
     "measure",
     "predict",
     "pretrained",
+    "search",
     "trace",
     "views",
 ]

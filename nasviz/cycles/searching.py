@@ -22,7 +22,7 @@ from nasviz.cycles.training import FROM_SCRATCH, Report, Training, silent
 if TYPE_CHECKING:
     from torch import nn
 
-    from nasviz.search.search import Predictor, Result
+    from nasviz.search.hunt import Predictor, Result
 
 SEARCHES = "searches"
 SEARCHING = 0.3
@@ -238,8 +238,8 @@ def search_job(
 def _searched(run: Run, start: Cycle, predictor: Any, facts: Mapping[str, Any], limits: Mapping[str, Any], log: Path,
               report: Report) -> "Result":  # fmt: skip
     from nasviz.search.goals import Limits
+    from nasviz.search.hunt import predictor_scorer, search
     from nasviz.search.predictors import predictor as named
-    from nasviz.search.search import predictor_scorer, search
     from nasviz.search.spaces import GraphSpace
 
     report(0.0, "loading the predictor")

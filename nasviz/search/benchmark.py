@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from nasviz.search.hunt import run
 from nasviz.search.learned import GuidedLocalSearch, Learned, Ranked
 from nasviz.search.methods import LocalSearch, Method, RandomSearch, RegularisedEvolution
-from nasviz.search.search import run
 from nasviz.search.spaces import TableSpace
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nasviz.graph.graph import ComputeGraph
-from nasviz.search.search import Predictor
+from nasviz.search.hunt import Predictor
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark

@@ -15,7 +15,7 @@ import numpy as np
 
 from nasviz.families import Family
 from nasviz.graph.graph import ComputeGraph
-from nasviz.search.mutate import Parent, mutate
+from nasviz.search.mutation import Parent, mutate
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
@@ -75,7 +75,7 @@ class GraphSpace:
         return candidate
 
     def mutate(self, candidate: Parent, rng: Random) -> Parent:
-        """A child; see `nasviz.search.mutate`."""
+        """A child; see `nasviz.search.mutation`."""
         return Parent(mutate(candidate, rng, macro=self.macro))
 
     def neighbours(self, candidate: Parent, rng: Random) -> list[Parent]:

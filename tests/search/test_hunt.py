@@ -11,8 +11,8 @@ import pytest
 import nasviz as nv
 from nasviz.graph.cost import total_flops
 from nasviz.search.goals import Cost, Goal, Judge, Limits, Scored, pareto
+from nasviz.search.hunt import predictor_scorer, search
 from nasviz.search.methods import METHODS
-from nasviz.search.search import predictor_scorer, search
 from nasviz.search.shapes import fault
 from nasviz.search.spaces import FamilySpace, GraphSpace, TableSpace, grafted, parts
 
@@ -156,7 +156,7 @@ def test_limits_are_kept_also_where_the_start_breaks_them():
 
 
 def test_latency_is_measured_from_the_best_on_until_enough_are_quick(monkeypatch):
-    from nasviz.search import search as module
+    from nasviz.search import hunt as module
 
     times = {}
     monkeypatch.setattr(

@@ -12,8 +12,8 @@ from nasviz.graph.build import carry, to_module
 from nasviz.graph.builder import GraphBuilder
 from nasviz.graph.cost import total_macs
 from nasviz.graph.ops import Op
-from nasviz.search import mutate as moves
-from nasviz.search.mutate import Parent, mutate
+from nasviz.search import mutation as moves
+from nasviz.search.mutation import Parent, mutate
 from nasviz.search.shapes import fault, key, prepared
 
 FAMILIES = ["nb101", "nb201", "nb301", "proxyless", "ofa_mbv3", "ofa_resnet", "hiaml", "inception", "two_path"]
