@@ -120,7 +120,7 @@ def steps(one_thread):
     from nasviz.benchmarks.label import Recipe, digits, train
     from nasviz.views.lesson.networks import digits_network
 
-    recipe = Recipe(epochs=2, noise=0.1, shift=0, test_draws=1)
+    recipe = Recipe(epochs=6, noise=0.1, shift=0, test_draws=1)
     _, _, images, classes = digits(recipe)
     torch.manual_seed(0)
     module = digits_network(8)

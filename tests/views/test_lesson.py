@@ -65,8 +65,10 @@ def test_back_and_on(lesson):
     back, pages, on = lesson.children[0].children
     assert back.disabled and not on.disabled and len(pages.options) == len(PAGES) == 10
     for name in list(PAGES)[1:]:
+        lesson.state.step = lesson._step.max  # whatever was done on the page before
         on.click()
-        assert lesson.state.page == name == pages.value
+        assert lesson.state.page == name == pages.value and lesson.error == ""
+        assert lesson.describe().startswith(PAGES[name])
     assert on.disabled and lesson.children[-1].children[2].disabled
     back.click()
     assert lesson.state.page == list(PAGES)[-2]
@@ -119,8 +121,8 @@ def test_the_window_slides_by_step_and_by_click():
     assert "(channel 2, row 6, column 1)" in lesson._status.value
     lesson.state.c_out = 1  # a step behind the end goes to the last
     assert "Output element 676 of 676" in lesson._status.value and "60,840" not in lesson._status.value
-    lesson.state.page = "dense"
-    assert lesson.state.step == 0
+    lesson.state.page = "pooling"  # a new page begins at its first step
+    assert lesson.error == "" and lesson.state.step == 0 and "Output element 1 of" in lesson._status.value
 
 
 def test_the_reader_finds_the_ratio():

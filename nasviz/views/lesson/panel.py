@@ -272,7 +272,9 @@ class FlopsLesson(Panel):
         if self._settling or change["name"] in ("picture", "solved"):
             return
         if change["name"] == "page":
-            self.state.set_trait("step", 0)
+            self._settling = True  # the page is not there yet, so nothing can be drawn
+            self.state.step = 0
+            self._settling = False
             self._open()
         else:
             self.redraw()
