@@ -106,6 +106,7 @@ def test_published_from_onnx(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         table = nv.cost(nv.from_onnx(path))
+    path.unlink()  # up to a gigabyte
     assert table.total["params"] == network.params, network.source
     assert table.total["macs"] == nv.cost(nv.trace(*network.meta())).total["macs"]
     assert len(table.uncounted) == 0

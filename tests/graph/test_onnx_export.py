@@ -33,6 +33,10 @@ FOLDED = {
     "lstm",  # one node a layer
     "window attention",  # rolling became slices that are joined
 }  # fmt: skip
+FOLDED_BY_NEWER = {
+    "pools",  # a maximum over everything is a reduction there
+    "encoder-decoder",  # the weight of all projections is split beforehand
+}
 NOT_EXPORTED = {"encoder-decoder", "gated"}  # which the older exporter does not know
 
 
@@ -81,7 +85,7 @@ def compare(name: str, folder: Path, new: bool) -> None:
     assert [other.total[key] for key in keys] == [one.total[key] for key in keys]
     inputs_of = [[n.out_shape for n in graph.nodes if n.op is Op.INPUT] for graph in (traced, read)]
     assert inputs_of[0] == inputs_of[1]
-    if name not in FOLDED:
+    if name not in FOLDED and not (new and name in FOLDED_BY_NEWER):
         assert operators(read) == operators(traced)
         assert other.total["flops"] == one.total["flops"]
         assert other.total["activations"] == one.total["activations"]
