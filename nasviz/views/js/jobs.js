@@ -56,10 +56,17 @@ function render({ model, el }) {
   };
 
   let timer = 0;
+  const tick = () => {
+    try {
+      model.send({ kind: "tick" });
+    } catch { // no connection at the moment: the page is left, or the kernel starts again
+      count();
+    }
+  };
   const count = () => {
     clearTimeout(timer);
     const interval = model.get("interval");
-    if (interval) timer = setTimeout(() => model.send({ kind: "tick" }), interval);
+    if (interval) timer = setTimeout(tick, interval);
   };
   const answered = (message) => message.kind === "tock" && count();
 
