@@ -155,14 +155,17 @@ class Judge:
     def best(self, scored: Sequence[Scored], k: int) -> list[Scored]:
         """The k to go on from.
 
-        For "balanced" those are, among the candidates that are not below the floor, the ones on the Pareto front of
-        score and FLOPs, spread over it; then those of the next front. Else they are the ones with the highest value.
+        For "balanced" those are, among the candidates that are not below the floor and take no more FLOPs than the
+        start, the ones on the Pareto front of score and FLOPs, spread over it; then those of the next front, and so
+        on. Else, and when these run out, they are the ones with the highest value.
         """
         living = [each for each in scored if each.value > -np.inf]
         if self.goal is not Goal.balanced or any(each.cost is None for each in living):
             return sorted(living, key=lambda each: -each.value)[:k]
-        above = [each for each in living if each.score >= self.floor and not each.excess]
-        below = [each for each in living if each.score < self.floor or each.excess]
+        above, below = [], []
+        for each in living:
+            wanted = each.score >= self.floor and each.cost.flops <= self.flops and not each.excess
+            (above if wanted else below).append(each)
         chosen: list[Scored] = []
         rest = above
         while rest and len(chosen) < k:

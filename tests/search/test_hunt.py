@@ -207,11 +207,13 @@ def test_the_pareto_front_is_that_of_its_definition():
 def test_the_best_for_balanced_are_spread_over_the_front():
     scored = [Scored(None, str(i), 1 + i / 10, Cost(100 + 10 * i, 1)) for i in range(11)]
     scored += [Scored(None, "below", 0.9, Cost(1, 1)), Scored(None, "beaten", 1.0, Cost(500, 1))]
-    judge = Judge(Goal.balanced, floor=1.0, flops=100)
+    judge = Judge(Goal.balanced, floor=1.0, flops=500)
     for each in scored:
         each.value = judge.value(each)
     assert [each.key for each in judge.best(scored, 3)] == ["10", "5", "0"]
     assert [each.key for each in judge.best(scored, 13)][-2:] == ["beaten", "below"]
+    judge.flops = 150  # what costs more comes later, the cheaper the earlier
+    assert [each.key for each in judge.best(scored, 8)] == ["5", "4", "3", "2", "1", "0", "6", "7"]
 
 
 # --- spaces -----------------------------------------------------------------------------------------------------------
