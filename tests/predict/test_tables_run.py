@@ -145,6 +145,17 @@ def test_the_real_learners_run_and_repeat_what_is_missing(names, rows, nb101, nb
     pd.testing.assert_frame_equal(run(), table)
 
 
+@pytest.mark.slow
+def test_processes_change_no_number(nb101, nb201, tmp_path):
+    budget = Budget(seeds=2, draws=2, labels=8, epochs=1e-9)
+    learners = [learner for learner in available(nb101, budget) if learner.name in SOME]
+    tables = [
+        measure(nb101, [nb201], learners, budget, folder=tmp_path / str(jobs), jobs=jobs, progress=False)
+        for jobs in (1, 2)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
 def test_the_digest_of_a_target_is_that_of_its_labels(nb201, relabelled):
     assert Target(nb201).digest == Target(nb201.subset(slice(None))).digest
     assert Target(relabelled(nb201, [0], [0.123])).digest != Target(nb201).digest
