@@ -52,6 +52,7 @@ def as_html(table: CostTable, title: str) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><style>'
         "body{font:15px/1.4 system-ui,sans-serif;margin:1.5rem;color:#222;background:#fff}"
+        "h1{font-size:1.3rem;overflow-wrap:anywhere}"
         "div{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
         "th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}"
         "th:nth-child(-n+3),td:nth-child(-n+3){text-align:left}tfoot td{font-weight:bold;border-top:2px solid #222}"

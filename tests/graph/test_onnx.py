@@ -149,6 +149,7 @@ def test_tensorflows_layout(tmp_path) -> None:
 
 
 def test_the_checked_in_keras_file_is_the_one_that_is_written_here(tmp_path) -> None:
+    """`data/keras_nhwc.onnx`, which chapter 7 reads too; `onnx_models.tensorflow(folder)` writes it anew."""
     from nasviz.resources import data_folder
 
     assert (data_folder() / "keras_nhwc.onnx").read_bytes() == tensorflow(tmp_path).read_bytes()
