@@ -204,8 +204,8 @@ def test_in_lab_the_menu_has_every_action_and_a_thousand_nodes_are_moved(
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
     titles = [action.title for action in ACTIONS.values()]
-    expect(page.get_by_label("Action").locator("option")).to_have_text(titles)
-    page.get_by_label("Action").select_option(label="New job")
+    expect(page.get_by_label("Action", exact=True).locator("option")).to_have_text(titles)
+    page.get_by_label("Action", exact=True).select_option(label="New job")
     expect(page.get_by_label("Folder of the new run")).to_have_value(f"{run.folder}-1")
 
     stage = page.locator(".nasviz-stage")
