@@ -70,6 +70,8 @@ def front_figure(table: pd.DataFrame, score: str = "predicted accuracy") -> Pict
     -------
     Picture
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     front = table[table["pareto"]].sort_values("flops")
     start = table.iloc[0]
     with matplotlib_style():
@@ -81,8 +83,9 @@ def front_figure(table: pd.DataFrame, score: str = "predicted accuracy") -> Pict
         axes.scatter([start["flops"]], [start["score"]], s=90, marker="*", color=ORANGE, zorder=4, label="start")
         axes.axhline(start["score"], color=ORANGE, linewidth=0.8, linestyle=":")
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: si(value))
-        axes.xaxis.set_minor_formatter(lambda value, _: "")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="FLOPs of one image", ylabel=score)
         axes.set_title(f"{len(table):,} networks, {len(front)} on the front", loc="left", fontsize=11, color=INK)
         axes.legend(loc="lower right")
