@@ -19,7 +19,7 @@ from nasviz.graph.cost import total_flops
 from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.baselines import CellPredictor
 from nasviz.predict.ensemble import Gennape, Settings, partition, pretrain_encoder
-from nasviz.predict.folds import Fold, split
+from nasviz.predict.folds import Fold, partition_rows
 from nasviz.predict.nasviz import Nasviz, NasvizSettings
 from nasviz.predict.population import Population
 from nasviz.predict.regressors import GNNRegressor
@@ -90,9 +90,7 @@ class Target:
     @cached_property
     def fold_rows(self) -> dict[str, np.ndarray]:
         """The row numbers of those folds, without the tensors that `parts` makes of their networks."""
-        kept = np.flatnonzero(self.accuracy >= self.bench.card.get("min_accuracy", 0))
-        names = ("training", "validation 1", "validation 2")
-        return dict(zip(names, (kept[rows] for rows in split(len(kept))), strict=True))
+        return partition_rows(self.bench)
 
     @cached_property
     def digest(self) -> str:
