@@ -189,14 +189,18 @@ def test_conventions_side_by_side(read_table):
 
 def test_the_roofline_of_a_measured_machine(monkeypatch):
     pages = sys.modules["nasviz.views.lesson.pages_networks"]
-    monkeypatch.setattr(pages, "measure_machine", lambda: Machine(80e9, 10e9, 1))
+    monkeypatch.setattr(pages, "measure_machine", lambda seconds: Machine(80e9, 10e9, 1))
     lesson = FlopsLesson("roofline")
     lesson.state.measured_network = "LeNet-5"
     assert "As set: 100 GFLOP/s, 20 GB/s" in lesson._status.value
     controls(lesson)["Measure this machine"].click()
     assert (lesson.state.peak, lesson.state.bandwidth) == (80, 10)
     assert "80 GFLOP/s, 10 GB/s (float32 on cpu, 1 thread); ridge at 8 FLOP/byte" in lesson._status.value
+    lesson.state.peak = 80.9  # a slider rounds: it is still this machine
+    assert "80 GFLOP/s, 10 GB/s (float32 on cpu" in lesson._status.value
     assert (lesson.export_table()["attainable_gflops"].dropna() <= 80).all()
+    lesson.state.bandwidth = 12.0
+    assert "As set: 80.9 GFLOP/s, 12 GB/s" in lesson._status.value
     controls(lesson)["Measure the layers"].click()
     table = lesson.export_table()
     assert lesson.error == "" and "Measured: " in lesson._status.value and (table["latency_ms"] > 0).all()

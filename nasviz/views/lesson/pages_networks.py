@@ -1,6 +1,7 @@
 """The pages on whole networks: the two of the notes, rules of counting, and the roofline."""
 
 import html
+from math import isclose
 
 import ipywidgets as widgets
 import pandas as pd
@@ -190,7 +191,7 @@ class Roofline:
 
     def measure_machine(self, state: LessonState) -> None:
         """Put peak and bandwidth where the machine has them."""
-        self.machine = measure_machine()
+        self.machine = measure_machine(seconds=1.0)
         state.set_trait("peak", self.machine.peak / 1e9)
         state.set_trait("bandwidth", self.machine.bandwidth / 1e9)
 
@@ -211,7 +212,7 @@ class Roofline:
     def show(self, state: LessonState, narrow: bool) -> Shown:
         """The layers, on the roof or where they were measured."""
         name, graph = state.measured_network, graph_of(state.measured_network)
-        machine = Machine(1e9 * state.peak, 1e9 * state.bandwidth)
+        machine, here = self.limits(state)
         timed = self.tables.get(name)
         table = intensities(graph) if timed is None else timed.copy()
         table["attainable_gflops"] = machine.attainable(table["intensity"]) / 1e9
@@ -223,11 +224,12 @@ class Roofline:
             for kind_, rows in drawn.groupby("kind", sort=True)
         }
         memory = (drawn["intensity"] < machine.ridge).mean()
-        here = self.machine is not None and abs(self.machine.peak / 1e9 - state.peak) < 1e-6
-        limits = str(self.machine) if here else f"As set: {state.peak:.3g} GFLOP/s, {state.bandwidth:.3g} GB/s"
+        limits = str(machine) if here else f"As set: {state.peak:.3g} GFLOP/s, {state.bandwidth:.3g} GB/s"
         text = f"{limits}. Left of the ridge: {memory:.0%} of the layers of {name}."
         if timed is not None:
             text += f" Measured: {timed['latency_ms'].sum():.3g} ms in layers, one thread, batch 1."
+            if (drawn["gflops"] > 1.05 * drawn["attainable_gflops"]).any():
+                text += " Above the roof: data that was still in the cache, or limits of a machine that was busy."
         return Shown(
             Roof(machine, groups, timed is not None),
             table,
@@ -235,6 +237,16 @@ class Roofline:
             text,
             side=self.side_html(table) + self.compare_html(),
         )
+
+    def limits(self, state: LessonState) -> tuple[Machine, bool]:
+        """The machine that the sliders stand at, and whether it was measured; sliders round."""
+        found = self.machine
+        if found is not None and all(
+            isclose(a, b, rel_tol=0.03)
+            for a, b in ((found.peak, 1e9 * state.peak), (found.bandwidth, 1e9 * state.bandwidth))
+        ):
+            return found, True
+        return Machine(1e9 * state.peak, 1e9 * state.bandwidth), False
 
     @staticmethod
     def kinds(name: str) -> dict[str, str]:
