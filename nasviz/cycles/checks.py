@@ -9,6 +9,7 @@ from nasviz.cycles import files
 from nasviz.cycles.cycle import Cycle
 from nasviz.cycles.run import Run
 from nasviz.cycles.task import Task, get_task
+from nasviz.resources import data_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,9 +35,24 @@ def check_job(run: Run, task: str | Task = "digits", **_: Any) -> Task:
 
 
 def check_fine_tune(run: Run, cycle: int, *, task: str | Task = "digits", **_: Any) -> None:
-    """Refuse a fine-tuning that cannot go well; it raises what `nasviz.cycles.fine_tune` does."""
+    """Refuse a fine-tuning that cannot go well; it raises what `nasviz.cycles.fine_tune` does.
+
+    Raises
+    ------
+    PermissionError
+        Also if the run came with nasviz.
+    """
     check_trained(run, cycle)
+    if is_bundled(run):
+        raise PermissionError(
+            f"the run {run.name!r} came with nasviz and stays as it is; copy its folder, or start a new job from it."
+        )
     check_job(run, task)
+
+
+def is_bundled(run: Run) -> bool:
+    """Whether the run came with nasviz."""
+    return run.folder.resolve().is_relative_to(data_folder().resolve())
 
 
 def check_trained(run: Run, cycle: int, **_: Any) -> Cycle:

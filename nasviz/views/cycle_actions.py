@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from nasviz.cycles.actions import ACTIONS, Action, Field
+from nasviz.cycles.checks import is_bundled
 from nasviz.cycles.job import Job, jobs, start
 from nasviz.views.cycle_panel import button, group
 from nasviz.views.job_list import JobList
@@ -173,7 +174,8 @@ class CycleActions(Shell):
             return self.run.cycle(self.cycle).source.get("task") or action.default(field)
         if field.name == "folder":
             folder, number = self.run.folder.resolve(), 1
-            while (new := folder.with_name(f"{folder.name}-{number}")).exists():
+            beside = Path.cwd() if is_bundled(self.run) else folder.parent
+            while (new := beside / f"{folder.name}-{number}").exists():
                 number += 1
             return str(new)
         return action.default(field)

@@ -70,6 +70,16 @@ def test_start_makes_a_job_of_what_the_form_says(run):
     assert listed(again) == listed(view)
 
 
+def test_the_bundled_run_stays_as_it_is(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    view = CycleActions(Run.open(demo()), state=CyclesState(cycle=4))
+    view._menu.value = "new_job"
+    assert view.parameters["folder"] == str(tmp_path / "digits_run-1")
+    view._menu.value = "fine_tune"
+    view._start.click()
+    assert "came with nasviz and stays as it is; copy its folder" in view.error and listed(view) == []
+
+
 def test_a_list_says_how_far_jobs_are_and_what_they_made(run, tmp_path):
     (tmp_path / "m.zip").write_bytes(b"PK")
     done = written(run, "archive", "a", status="done", progress=1.0, result={"file": str(tmp_path / "m.zip")})
