@@ -273,14 +273,14 @@ def sources(where: Worlds) -> list[str]:
 
 def notes(number: int, results: pd.DataFrame, budget: Budget) -> list[str]:
     """What a reader has to know before comparing, a sentence or two each."""
-    table, names = find(number), set(results["benchmark"]) | set(results["train"])
+    table, names = find(number), set(results["benchmark"])
     paper_scale = {name for name in names if not name.startswith("digits")}
     missing = [row for row in table.rows if row not in set(results["method"])]
     proxied = set(results["method"]) & set(PROXY_ROWS)
     wanted = {
         "quick": budget.epochs < 1,
         "digits": len(paper_scale) < len(names),
-        "size": "nb101" in paper_scale and number != 1,
+        "size": "nb101" in set(results["train"]) and number != 1,
         "flops": "nb201" in paper_scale,
         "noise": bool(paper_scale and proxied),
         "few": bool(budget.proxy_networks and proxied),
