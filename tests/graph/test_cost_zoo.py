@@ -95,6 +95,9 @@ FROM_ONNX = ["squeezenet1_1", "mobilenet_v3_small", "deit_ti"]
 UNKNOWABLE = {"vgg16_bn"}
 """Its convolutions have biases, which the older exporter folds together with the batch norms behind them."""
 
+NOT_IN_THE_FILE = {"bert_base_chinese": (512 - 128) * 768}
+"""Rows of a table that constant positions look up: the exporter keeps those that are used."""
+
 
 @pytest.mark.parametrize(
     "name",
@@ -107,6 +110,6 @@ def test_published_from_onnx(name: str, tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         table = nv.cost(nv.from_onnx(path))
     path.unlink()  # up to a gigabyte
-    assert table.total["params"] == network.params, network.source
+    assert table.total["params"] == network.params - NOT_IN_THE_FILE.get(name, 0), network.source
     assert table.total["macs"] == nv.cost(nv.trace(*network.meta())).total["macs"]
     assert len(table.uncounted) == 0
