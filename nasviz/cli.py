@@ -149,14 +149,19 @@ def label(
     out: Annotated[Path, typer.Option(help="Folder of the finished benchmark.")] = Path("data"),
     jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
 ) -> None:
-    """Train architectures for real and write the benchmark with its card; stopped, it goes on from its log."""
-    from nasviz.benchmarks.bundle import bundle
+    """Train architectures for real and write the benchmark with its card; stopped, it goes on from its log.
+
+    Without a log it goes on from the benchmark that the folder holds.
+    """
+    from nasviz.benchmarks.bundle import bundle, unbundle
     from nasviz.benchmarks.label import label as train
     from nasviz.benchmarks.tables import read_digits
     from nasviz.families import get
     from nasviz.views.benchmark_figure import benchmark_figure
 
     chosen = [_call(get, name.strip()) for name in families.split(",")]
+    if not log.exists() and (out / "digits.json").exists():
+        _call(unbundle, out, log)
     for family in chosen:
         archs = map(family.format, _call(family.sample, count, 0))
         _call(train, family.name, archs, log, seeds=range(seeds), jobs=jobs)

@@ -86,6 +86,31 @@ def bundle(log: str | Path, folder: str | Path, name: str = "digits", picture: s
     return path
 
 
+def unbundle(folder: str | Path, log: str | Path, name: str = "digits") -> Path:
+    """The log that `bundle` would turn into what is in `folder`: labelling goes on from a benchmark that was shipped.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where ``name.parquet`` and ``name.json`` are.
+    log : str or Path
+        The log to write; every training has the mean time of its architecture.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such benchmark.
+    """
+    folder, log = Path(folder), Path(log)
+    card = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    table = pd.read_parquet(folder / f"{name}.parquet")
+    columns = [f"accuracy_{seed}" for seed in card["seeds"]]
+    runs = table.melt(["family", "arch", "seconds"], columns, "seed", "accuracy")
+    runs["seed"] = runs["seed"].str.removeprefix("accuracy_").astype(int)
+    lines = [json.dumps({"recipe": card["recipe"]}), *map(json.dumps, runs[LOG_COLUMNS].to_dict("records"))]
+    return write_atomically(log, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+
+
 def _table(runs: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
     by_seed = runs.pivot(index=["family", "arch"], columns="seed", values="accuracy")
     by_seed = by_seed.rename(columns={seed: f"accuracy_{seed}" for seed in seeds}).dropna()

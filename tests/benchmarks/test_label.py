@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import nasviz as nv
-from nasviz.benchmarks.bundle import bundle, describe
+from nasviz.benchmarks.bundle import bundle, describe, unbundle
 from nasviz.benchmarks.label import Recipe, digits, disturb, label, read_log, train_one
 from nasviz.cli import app
 
@@ -244,6 +244,18 @@ def test_the_same_log_makes_the_same_files_in_whatever_order(tmp_path):
     assert table.columns.tolist() == (
         ["family", "arch", "accuracy", "accuracy_0", "accuracy_1", "accuracy_2", "seconds", "params", "macs", "hash"]
     )
+
+
+def test_a_bundle_becomes_a_log_that_makes_the_same_bundle(tmp_path):
+    log = tmp_path / "log"
+    quick(log, seeds=(0, 1))
+    first = bundle(log, tmp_path / "first")
+    again = bundle(unbundle(tmp_path / "first", tmp_path / "again"), tmp_path / "second")
+    assert pd.read_parquet(again).equals(pd.read_parquet(first))
+    assert again.with_suffix(".md").read_text("utf-8") == first.with_suffix(".md").read_text("utf-8")
+    before = (tmp_path / "again").read_bytes()
+    quick(tmp_path / "again", seeds=(0, 1))  # nothing is left to train
+    assert (tmp_path / "again").read_bytes() == before
 
 
 def test_architectures_that_lack_a_seed_stay_out(tmp_path):
