@@ -87,7 +87,7 @@ def predictor(name: str = "digits") -> Predictor:
             ) from None
     try:
         return Nasviz.load(folder)
-    except ValueError:
+    except (ValueError, FileNotFoundError):  # the files of a `Gennape` are others
         return Gennape.load(folder)
 
 
