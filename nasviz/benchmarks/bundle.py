@@ -105,7 +105,7 @@ def unbundle(folder: str | Path, log: str | Path, name: str = "digits") -> Path:
     card = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     table = pd.read_parquet(folder / f"{name}.parquet")
     columns = [f"accuracy_{seed}" for seed in card["seeds"]]
-    runs = table.melt(["family", "arch", "seconds"], columns, "seed", "accuracy")
+    runs = table[["family", "arch", "seconds", *columns]].melt(["family", "arch", "seconds"], None, "seed", "accuracy")
     runs["seed"] = runs["seed"].str.removeprefix("accuracy_").astype(int)
     lines = [json.dumps({"recipe": card["recipe"]}), *map(json.dumps, runs[LOG_COLUMNS].to_dict("records"))]
     return write_atomically(log, lambda path: path.write_text("\n".join(lines) + "\n", encoding="utf-8"))
