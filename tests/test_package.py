@@ -170,7 +170,8 @@ def test_wheel_holds_the_package_and_its_files_alone(wheel):
     shipped = {name.removeprefix("nasviz/_data/") for name in names if name.startswith("nasviz/_data/")}
     tracked = {path.relative_to(ROOT / "data").as_posix() for path in (ROOT / "data").rglob("*") if path.is_file()}
     assert shipped == tracked and shipped
-    assert "nasviz/_dashboards/ranking.ipynb" in names
+    assert {"nasviz/_dashboards/ranking.ipynb", "nasviz/_dashboards/cycles.ipynb"} <= set(names)
+    assert "nasviz/_data/digits_run/run.json" in names and "nasviz/cycles/archive_load.py.txt" in names
     assert "nasviz/views/jupyter/voila/templates/nasviz/index.html.j2" in names
 
 
