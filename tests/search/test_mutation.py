@@ -96,7 +96,7 @@ def test_children_leave_the_search_space_at_stem_and_head():
     """A cell of NAS-Bench-201 has one stem and one head; its children have others."""
     (parent,) = starts("nb201", 1)
     rng, stems, heads = Random(1), set(), set()
-    for _ in range(150):
+    for _ in range(1200):
         child = mutate(parent, rng)
         first = [child.nodes[target] for source, target in child.edges.tolist() if source == 0]
         stems.add(tuple((node.op, node.kernel, node.out_shape) for node in first))
