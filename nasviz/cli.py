@@ -236,7 +236,7 @@ def pretrain(
     labels: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all weights and orders.")] = 0,
     draws: Annotated[int, typer.Option(min=1, help="Draws of 50 fine-tuning labels.")] = 10,
-    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU where there is one]")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Folder to resume an interrupted training from.")] = None,
 ) -> None:
     """Train the project's own predictor and write it with a card of what it was measured at."""

@@ -22,6 +22,7 @@ from nasviz.predict.checks import fractions, same_length, whole_number
 from nasviz.predict.few_shot import FewShot
 from nasviz.predict.folds import partition_rows
 from nasviz.predict.layer_gnn import LayerGNN, fit_layer_gnn
+from nasviz.predict.training import usual_device
 from nasviz.predict.transform import AccuracyTransform
 from nasviz.predict.trees import Trees
 from nasviz.predict.trust import NoveltySpace, conformal_factor
@@ -117,7 +118,7 @@ class Nasviz:
         *,
         seed: int = 0,
         settings: NasvizSettings | None = None,
-        device: str = "cpu",
+        device: str | None = None,
         checkpoint: str | Path | None = None,
         progress: bool = True,
     ) -> Self:
@@ -134,8 +135,8 @@ class Nasviz:
             Of all weights and orders.
         settings : NasvizSettings, optional
             What can be chosen.
-        device : str
-            Where to train: "cpu" or "cuda".
+        device : str, optional
+            Where to train, "cpu" or "cuda"; by default on a GPU where there is one.
         checkpoint : path, optional
             Folder for checkpoints; an interrupted pretraining resumes from it.
         progress : bool
@@ -147,6 +148,7 @@ class Nasviz:
             If there are too few networks to split, or fewer than clusters, or an accuracy is NaN or outside [0, 1].
         """
         seed, settings = whole_number("seed", seed, least=0), settings or NasvizSettings()
+        device = device or usual_device()
         folder = Path(checkpoint) if checkpoint else None
         training, validation, _ = partition_rows(bench).values()
         if len(training) < settings.n_clusters:

@@ -42,6 +42,11 @@ class Schedule:
         return self.lr * min((step + 1) / warm, (1 + math.cos(math.pi * step / last)) / 2)
 
 
+def usual_device() -> str:
+    """Where to train unless told otherwise: on a GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """torch's global generator set to `seed` within the block, and as it was after it."""
