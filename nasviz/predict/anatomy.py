@@ -1,6 +1,6 @@
 """Networks made ready for `nasviz.predict.nasviz.Nasviz` once: folded, with structural features and batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nasviz.graph.graph import ComputeGraph
+from nasviz.predict.checks import networks
 from nasviz.predict.folding import Folded, fold
 from nasviz.predict.layer_gnn import LayerGNN, LayerGraphs, run_layer_gnn
 from nasviz.predict.structure import structural_features
@@ -51,19 +52,7 @@ class Anatomy:
             return graphs
         if isinstance(graphs, Folded):
             return cls(graphs, structural_features(graphs))
-        if isinstance(graphs, ComputeGraph) or not isinstance(graphs, Iterable):
-            raise TypeError(f"graphs must be a list of ComputeGraph, got a single {type(graphs).__name__}.")
-        graphs = list(graphs)
-        if not graphs:
-            raise ValueError("graphs is empty; give at least one ComputeGraph.")
-        for position, graph in enumerate(graphs):
-            if not isinstance(graph, ComputeGraph):
-                raise TypeError(
-                    f"graphs[{position}] is a {type(graph).__name__}, not a ComputeGraph; make one with nv.trace."
-                )
-            if not len(graph):
-                raise ValueError(f"graphs[{position}] ({graph.name!r}) has no nodes, so there is nothing to rank.")
-        return cls.of(fold(graphs))
+        return cls.of(fold(networks(graphs)))
 
     def __len__(self) -> int:
         return len(self.folded)

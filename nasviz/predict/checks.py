@@ -1,6 +1,10 @@
 """What the numbers that reach this room must look like, said in one sentence when they do not."""
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from nasviz.graph.graph import ComputeGraph
 
 
 def finite_array(name: str, values, ndim: int = 1) -> np.ndarray:
@@ -57,3 +61,28 @@ def whole_number(name: str, value, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}.")
     return int(value)
+
+
+def networks(graphs) -> list[ComputeGraph]:
+    """``graphs`` as a list of networks, each with at least one node.
+
+    Raises
+    ------
+    TypeError
+        If it is no list, or an entry is no `ComputeGraph`.
+    ValueError
+        If there is none, or one without nodes.
+    """
+    if isinstance(graphs, ComputeGraph) or not isinstance(graphs, Iterable):
+        raise TypeError(f"graphs must be a list of ComputeGraph, got a single {type(graphs).__name__}.")
+    graphs = list(graphs)
+    if not graphs:
+        raise ValueError("graphs is empty; give at least one ComputeGraph.")
+    for position, graph in enumerate(graphs):
+        if not isinstance(graph, ComputeGraph):
+            raise TypeError(
+                f"graphs[{position}] is a {type(graph).__name__}, not a ComputeGraph; make one with nv.trace."
+            )
+        if not len(graph):
+            raise ValueError(f"the graph {graph.name!r} has no nodes, so there is nothing to embed.")
+    return graphs

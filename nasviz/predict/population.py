@@ -1,6 +1,6 @@
 """Networks made ready for prediction once: tensors, FLOPs and embeddings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from nasviz.graph.cost import total_flops
 from nasviz.graph.graph import ComputeGraph
+from nasviz.predict.checks import networks
 from nasviz.predict.compact import CompactGraphs
 from nasviz.predict.contrastive import embed
 from nasviz.predict.encoder import Encoder
@@ -46,16 +47,7 @@ class Population:
         """
         if isinstance(graphs, Population):
             return graphs
-        if not isinstance(graphs, Iterable):
-            raise TypeError(f"graphs must be a list of ComputeGraph, got a single {type(graphs).__name__}.")
-        graphs = list(graphs)
-        if not graphs:
-            raise ValueError("graphs is empty; give at least one ComputeGraph.")
-        for position, graph in enumerate(graphs):
-            if not isinstance(graph, ComputeGraph):
-                raise TypeError(
-                    f"graphs[{position}] is a {type(graph).__name__}, not a ComputeGraph; make one with nv.trace."
-                )
+        graphs = networks(graphs)
         dataset = to_dataset(graphs)
         return cls(dataset, np.array([total_flops(graph) / _inputs(graph) for graph in graphs]))
 
