@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 import zoo
+from networks import BUILD
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,16 +15,15 @@ from nasviz.graph.build import carry, to_module
 
 FAMILIES = ["nb101", "nb201", "nb301", "proxyless", "ofa_mbv3", "ofa_resnet", "hiaml", "inception", "two_path"]
 COMMON = {
-    "resnet18": partial(zoo.resnet, (2, 2, 2, 2), bottleneck=False),
     "resnext": partial(zoo.resnet, (1, 1, 1, 1), groups=8, base_width=8),
-    "densenet121": zoo.densenet121,
-    "squeezenet1_1": zoo.squeezenet1_1,
-    "googlenet": zoo.googlenet,
-    "regnet_y_400mf": zoo.regnet_y_400mf,
-    "mobilenet_v2": zoo.mobilenet_v2,
-    "mobilenet_v3_large": zoo.mobilenet_v3_large,
-    "efficientnet_b0": zoo.efficientnet_b0,
-}
+    **{
+        name: BUILD[name]
+        for name in (
+            "resnet18", "densenet121", "squeezenet1_1", "googlenet", "regnet_y_400mf", "mobilenet_v2",
+            "mobilenet_v3_large", "efficientnet_b0",
+        )
+    },
+}  # fmt: skip
 
 
 def moved(module: nn.Module) -> nn.Module:
