@@ -21,7 +21,7 @@ def net():
 
 
 class Alike(ForestPredictor):
-    """Stands for the forest on the bundled labels, whose 1,507 networks would be built first."""
+    """Stands for the forest on the bundled labels, whose networks would be built first."""
 
     def score(self, graphs):
         return pd.DataFrame({"score": [float(len(graph) > 10) for graph in graphs]})
