@@ -152,7 +152,7 @@ def test_wrong_files_and_taken_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         from_frame(tmp_path / "run", tmp_path / "none.csv")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(ValueError, match="cannot be read as a .csv table"):
+    with pytest.raises(ValueError, match="is empty"):
         from_frame(tmp_path / "run", tmp_path / "empty.csv")
     frame = pd.DataFrame({"accuracy": [0.5]})
     from_frame(tmp_path / "run", frame)
