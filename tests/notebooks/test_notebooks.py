@@ -60,7 +60,7 @@ def test_the_chapters_are_there():
         "04_fuzzy_clusters",
         "05_zero_shot_and_fine_tune",
     }
-    chapters |= {"07_flops_and_separable_convolutions", "08_your_model", "lesson"}
+    chapters |= {"07_flops_and_separable_convolutions", "08_your_model", "09_search", "lesson"}
     assert chapters | {"06_ranking_analysis", "ranking"} <= {path.stem for path in NOTEBOOKS}
 
 
