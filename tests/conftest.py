@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before matplotlib is imported anywhere: no test opens a window
+# Before torch is: small networks gain nothing from a second thread, and beside other work they lose tenfold by it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
