@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nasviz.graph.cost import cost
     from nasviz.graph.onnx import from_onnx
     from nasviz.graph.trace import trace
-    from nasviz.predict.pretrained import pretrained
+    from nasviz.predict.shipped import pretrained
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 _FUNCTIONS = {
     "cost": "nasviz.graph.cost",
     "from_onnx": "nasviz.graph.onnx",
-    "pretrained": "nasviz.predict.pretrained",
+    "pretrained": "nasviz.predict.shipped",
     "trace": "nasviz.graph.trace",
 }
 

@@ -157,7 +157,7 @@ def label(
     from nasviz.benchmarks.label import label as train
     from nasviz.benchmarks.tables import read_digits
     from nasviz.families import get
-    from nasviz.views.benchmark_figure import benchmark_figure
+    from nasviz.views.benchmark_picture import benchmark_figure
 
     chosen = [_call(get, name.strip()) for name in families.split(",")]
     if not log.exists() and (out / "digits.json").exists():

@@ -1,5 +1,6 @@
 """The package as a whole: its face, its files, its wheel."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -197,3 +198,11 @@ def test_wheel_loads_the_bundled_benchmark(installed, tmp_path):
     package, rows = run("-c", code, cwd=tmp_path, env=environment).split("\n")
     assert Path(package).is_relative_to(installed)
     assert int(rows) == len(nv.benchmarks.load("digits").table)
+
+
+@pytest.mark.parametrize("room", ["predict", "views", "cycles", "search"])
+def test_no_lazy_name_is_that_of_a_module_beside_it(room):
+    """Once such a module is imported, the room's attribute is the module, and the name cannot be called any more."""
+    face = importlib.import_module(f"nasviz.{room}")
+    modules = {path.stem for path in Path(face.__file__).parent.glob("*.py")}
+    assert modules.isdisjoint(face.__all__)

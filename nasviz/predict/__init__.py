@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from nasviz.predict.metrics import evaluate, kendall, mae, ndcg, srcc
     from nasviz.predict.nasviz import Nasviz, NasvizSettings
     from nasviz.predict.population import Population
-    from nasviz.predict.pretrained import pretrained
     from nasviz.predict.protocol import transfer
     from nasviz.predict.proxies import zero_cost_proxies
     from nasviz.predict.proxies_batch import proxy_table
+    from nasviz.predict.shipped import pretrained
     from nasviz.predict.structure import structural_features
     from nasviz.predict.transform import AccuracyTransform, FlopsTransform
     from nasviz.predict.trust import interval_coverage, risk_coverage
@@ -37,7 +37,7 @@ _HOMES = {
     "metrics": ("evaluate", "kendall", "mae", "ndcg", "srcc"),
     "nasviz": ("Nasviz", "NasvizSettings"),
     "population": ("Population",),
-    "pretrained": ("pretrained",),
+    "shipped": ("pretrained",),
     "protocol": ("transfer",),
     "proxies": ("zero_cost_proxies",),
     "proxies_batch": ("proxy_table",),

@@ -74,7 +74,7 @@ def predictor(name: str = "digits") -> Predictor:
         return _digits_forest()
     from nasviz.predict import Gennape
     from nasviz.predict.nasviz import Nasviz
-    from nasviz.predict.pretrained import pretrained
+    from nasviz.predict.shipped import pretrained
 
     folder = Path(name)
     if not (folder / "model.json").is_file():

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nasviz.views.benchmark_figure import benchmark_figure
+    from nasviz.views.benchmark_picture import benchmark_figure
     from nasviz.views.confusion import Confusion
     from nasviz.views.cycle_actions import CycleActions
     from nasviz.views.cycle_bars import CycleBars
@@ -43,7 +43,7 @@ _HOMES = {
     "Pareto": "pareto",
     "Ranking": "ranking",
     "RankingState": "state",
-    "benchmark_figure": "benchmark_figure",
+    "benchmark_figure": "benchmark_picture",
     "cycles_dashboard": "cycles_page",
     "cycles_environment": "cycles_page",
     "guarded": "dashboard",

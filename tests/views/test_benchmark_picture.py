@@ -3,7 +3,7 @@
 import numpy as np
 
 import nasviz as nv
-from nasviz.views.benchmark_figure import benchmark_figure
+from nasviz.views.benchmark_picture import benchmark_figure
 
 
 def labels_of(axis):
