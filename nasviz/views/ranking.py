@@ -18,7 +18,9 @@ from nasviz.views.theme import BLUE, GL_FROM, GREY, ORANGE, percent, plotly_temp
 
 ALL = "all"
 DIAGONAL = "predicted = true"
-NO_RANKING = re.compile(r"(membership_\d+|novelty)$")  # columns of ``model.score`` of which more is not better
+# Columns of ``model.score`` of which more is not better, and those which only order, beside the accuracy.
+NO_RANKING = re.compile(r"(membership_\d+|novelty|trust|low|high)$")
+ORDERS = {"score", "capacity"}
 Scores = pd.DataFrame | Mapping[str, pd.DataFrame]
 
 
@@ -36,8 +38,8 @@ class Ranking(Panel):
         One row a network in the same order, with ``arch`` and ``family``; of several families one can be chosen.
     accuracies : sequence of str, optional
         The columns of the scores that hold predicted accuracies, which are drawn in percent and have a mean absolute
-        error. Without it these are the columns with all values in [0, 1]. A ``score`` that is none of them only orders;
-        if a column ``accuracy`` comes with it, as from ``model.score``, that is drawn.
+        error. Without it these are the columns with all values in [0, 1], but for a ``score`` that comes with an
+        ``accuracy``, as from ``model.score``: such a score only orders, and the accuracy is drawn.
     across_families : bool
         Whether scores of different families can be compared, so that all can be ranked together. They cannot where each
         family was scored on its own, because ``model.score`` is relative to the networks it is given.
@@ -111,7 +113,9 @@ class Ranking(Panel):
     def _predicted_accuracies(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
             frames = self._variants.values()
-            return [name for name in self._columns if all(frame[name].between(0, 1).all() for frame in frames)]
+            orders = ORDERS if "accuracy" in self._columns else set()
+            within = (name for name in self._columns if all(frame[name].between(0, 1).all() for frame in frames))
+            return [name for name in within if name not in orders]
         unknown = set(names) - set(self._columns)
         if unknown:
             raise ValueError(f"accuracies names {sorted(unknown)}, but the scores have {', '.join(self._columns)}.")

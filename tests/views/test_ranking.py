@@ -113,10 +113,11 @@ def test_a_score_that_is_no_accuracy_has_no_diagonal_and_no_percent(view, read_t
     assert shown(view).data[0].name == "predicted = true"
 
 
-def test_a_score_that_only_orders_is_drawn_by_its_predicted_accuracy(scores, table, shown):
+@pytest.mark.parametrize("relative", [lambda x: -(x - x.mean()) / x.std(), lambda x: 1 - x.rank(pct=True)])
+def test_a_score_that_only_orders_is_drawn_by_its_predicted_accuracy(scores, table, shown, relative):
     predicted = scores["score"]
-    relative = (predicted - predicted.mean()) / predicted.std()
-    frame = pd.DataFrame({"score": -relative, "accuracy": predicted, "membership_0": 0.5, "novelty": 1.0})
+    rest = {"low": 0.1, "high": 0.9, "membership_0": 0.5, "novelty": 1.0, "trust": 0.3}
+    frame = pd.DataFrame({"score": relative(predicted), "accuracy": predicted, **rest})
     view = Ranking(frame, table["accuracy"])
     assert shown(view).layout.yaxis.title.text == "accuracy predicted by score (%)"
     worst = np.argsort(predicted, kind="stable")[:10]  # the score orders, here the other way round
