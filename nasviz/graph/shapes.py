@@ -1,7 +1,9 @@
 """Results of calls on the meta device without running them: torch's own meta kernels are Python and slow.
 
 A result has a shape, strides and a type, which depend on those of the arguments alone. Some operators keep their
-input's; of `CACHED` ones the first call with given arguments runs, and what it made is remembered.
+input's; of `CACHED` ones the first call with given arguments runs, and what it made is remembered. The commonest need
+not even run once (`PLAIN_SHAPES`): the first of torch's Python kernels in a process imports its whole compiler, which
+takes longer than all else in the first trace.
 """
 
 from collections.abc import Callable
@@ -104,8 +106,119 @@ def _same_shape_norm(args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None
 KEEP_SHAPE: dict[str, Callable[[tuple, dict[str, Any]], torch.Tensor | None]] = {
     "batch_norm": _same_shape_norm,
     **dict.fromkeys(("relu", "relu6", "silu", "hardswish", "hardsigmoid"), partial(_same_shape, 1)),
+    **dict.fromkeys(("leaky_relu", "elu"), partial(_same_shape, 2)),
     **dict.fromkeys(("gelu", "sigmoid", "tanh"), partial(_same_shape, 0)),
-    "dropout": partial(_same_shape, 3),
+    **dict.fromkeys(("dropout", "hardtanh"), partial(_same_shape, 3)),
 }
 """Operators whose result has their input's shape: on the meta device the result is made without running them. The
 number is the position of the argument `inplace`."""
+
+
+def predicted(written: str, args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None:
+    """The result of a call by one of `PLAIN_SHAPES`; None where it takes more to know it, or the call is wrong."""
+    makes = PLAIN_SHAPES.get(written)
+    first = args[0][0] if args and type(args[0]) in (list, tuple) and args[0] else args[0] if args else None
+    if makes is None or not isinstance(first, torch.Tensor) or not first.is_floating_point():
+        return None
+    found: list[Any] = []
+    for value in (*args, *kwargs.values()):
+        found += value if type(value) in (list, tuple) else [value]
+    tensors = [value for value in found if isinstance(value, torch.Tensor)]
+    if not all(x.is_meta and x.dtype == first.dtype and x.is_contiguous() for x in tensors):
+        return None
+    try:
+        shape = makes(*args, **kwargs)
+    except (TypeError, ValueError, IndexError):  # another form of the call than the one that is known
+        return None
+    return None if shape is None else torch.empty(shape, dtype=first.dtype, device="meta")
+
+
+def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> tuple[int, ...] | None:
+    fits = x.dim() and weight.dim() == 2 and x.shape[-1] == weight.shape[1]
+    return (*x.shape[:-1], weight.shape[0]) if fits and (bias is None or bias.shape == weight.shape[:1]) else None
+
+
+def _slid(axes: int, x, kernel, stride, padding, dilation) -> tuple[int, ...]:
+    """Sizes of the axes that a window slides over; ValueError where it fits nowhere."""
+
+    def each(value: int | tuple[int, ...]) -> tuple[int, ...]:
+        values = (value,) * axes if type(value) is int else tuple(value)
+        return values * axes if len(values) == 1 else values
+
+    moves = zip(x.shape[2:], *map(each, (kernel, stride, padding, dilation)), strict=True)
+    sizes = tuple((size + 2 * pad - gap * (long - 1) - 1) // step + 1 for size, long, step, pad, gap in moves)
+    if 0 in x.shape or min(sizes) < 1:
+        raise ValueError("nothing to slide over")
+    return sizes
+
+
+def _conv(axes: int, x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> tuple[int, ...] | None:
+    fits = weight.dim() == axes + 2 and x.shape[1] == groups * weight.shape[1] and weight.shape[0] % groups == 0
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        return None
+    return (x.shape[0], weight.shape[0], *_slid(axes, x, tuple(weight.shape[2:]), stride, padding, dilation))
+
+
+def _pool(axes: int, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    if ceil_mode or return_indices or 2 * padding > kernel_size:  # of tuples no comparison is made: a TypeError
+        return None
+    return (*x.shape[:2], *_slid(axes, x, kernel_size, stride or kernel_size, padding, dilation))
+
+
+def _average(axes: int, x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divide=None):
+    return _pool(axes, x, kernel_size, stride, padding, 1, ceil_mode)
+
+
+def _elementwise(x: torch.Tensor, other: torch.Tensor | float) -> tuple[int, ...] | None:
+    """Of equal shapes, or x with a number, or with fewer or shorter axes, such as an image with a value a channel."""
+    if not isinstance(other, torch.Tensor):
+        return tuple(x.shape) if type(other) in (int, float) else None
+    shape = (1,) * (x.dim() - other.dim()) + tuple(other.shape)
+    return tuple(x.shape) if len(shape) == x.dim() and all(b in (1, a) for a, b in zip(x.shape, shape)) else None  # noqa: B905 - equally long
+
+
+def _mean(x: torch.Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> tuple[int, ...]:
+    gone = [range(x.dim())[axis] for axis in ((dim,) if type(dim) is int else dim)]
+    if len(set(gone)) != len(gone) or not gone:
+        raise ValueError("an axis that is named twice, or none")
+    kept = [1 if axis in gone else size for axis, size in enumerate(x.shape)]
+    return tuple(size for axis, size in enumerate(kept) if keepdim or axis not in gone)
+
+
+def _adaptive(axes: int, x: torch.Tensor, output_size: int | tuple[int | None, ...]) -> tuple[int, ...] | None:
+    sizes = (output_size,) * axes if type(output_size) is int else tuple(output_size)
+    if len(sizes) != axes or x.dim() != axes + 2 or 0 in x.shape:
+        return None
+    return (*x.shape[:2], *(old if new is None else new for old, new in zip(x.shape[2:], sizes, strict=True)))
+
+
+def _cat(tensors: list[torch.Tensor], dim: int = 0) -> tuple[int, ...] | None:
+    axis, shapes = range(tensors[0].dim())[dim], [list(x.shape) for x in tensors]
+    whole = [*shapes[0]]
+    whole[axis] = sum(shape[axis] for shape in shapes)
+    fits = all(len(s) == len(whole) and s[:axis] + s[axis + 1 :] == whole[:axis] + whole[axis + 1 :] for s in shapes)
+    return tuple(whole) if fits else None
+
+
+def _layer_norm(x: torch.Tensor, normalized_shape: tuple, weight=None, bias=None, eps: float = 0) -> tuple | None:
+    last = tuple(normalized_shape)
+    fits = last and all(v is None or tuple(v.shape) == last for v in (weight, bias))
+    return tuple(x.shape) if fits and tuple(x.shape[-len(last) :]) == last else None
+
+
+PLAIN_SHAPES: dict[str, Callable[..., tuple[int, ...] | None]] = {
+    "linear": _linear,
+    "conv1d": partial(_conv, 1),
+    "conv2d": partial(_conv, 2),
+    "conv3d": partial(_conv, 3),
+    "max_pool2d": partial(_pool, 2),
+    "avg_pool2d": partial(_average, 2),
+    **dict.fromkeys("add sub mul div __add__ __sub__ __mul__ __truediv__ __radd__ __rmul__".split(), _elementwise),
+    "mean": _mean,
+    "adaptive_avg_pool1d": partial(_adaptive, 1),
+    "adaptive_avg_pool2d": partial(_adaptive, 2),
+    "adaptive_avg_pool3d": partial(_adaptive, 3),
+    "cat": _cat,
+    "layer_norm": _layer_norm,
+}
+"""Functions, as torch calls them, that make a new contiguous tensor of contiguous ones of one real type: its shape."""

@@ -23,7 +23,7 @@ from nasviz.graph.calls import ALIASES, CONSTANTS, REFLECTED, Call, call_name
 from nasviz.graph.graph import ComputeGraph, Node, shared_node
 from nasviz.graph.ops import Op
 from nasviz.graph.rules import rule
-from nasviz.graph.shapes import CACHED, KEEP_SHAPE, can_skip, recall, remember, signature
+from nasviz.graph.shapes import CACHED, KEEP_SHAPE, can_skip, predicted, recall, remember, signature
 from nasviz.graph.twin import moved, parts, twin, unwrapped
 
 Example = torch.Tensor | tuple | list | dict | Callable[[], Any]
@@ -176,7 +176,8 @@ class _Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         out = recall(key)
         if out is None:
-            out = func(*args, **kwargs)
+            out = predicted(written, args, kwargs)
+            out = func(*args, **kwargs) if out is None else out
             remember(key, out)
         return out
 

@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from scipy.stats import norm, rankdata
-from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
 from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.structure import spread_features
@@ -37,6 +33,10 @@ class Process:
 
     def fit(self, features: np.ndarray, target: np.ndarray) -> Self:
         """Learn from features (N, D) and targets (N,) of mean 0."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+
         self.mean_, self.scale_ = features.mean(0), features.std(0)
         kernel = (
             ConstantKernel(1, (1e-2, 1e2)) * RBF(1, (1e-1, 30))
@@ -92,6 +92,8 @@ class FewShot:
 
     def learn(self, support: Mapping[str, np.ndarray]) -> Self:
         """Learn from the arrays `SUPPORT`."""
+        from sklearn.ensemble import ExtraTreesRegressor
+
         self.support_ = dict(support)
         structure, embedding, accuracy = (self.support_[name] for name in SUPPORT)
         target = self.target(accuracy)

@@ -9,10 +9,10 @@ import numpy as np
 
 from nasviz.graph.graph import ComputeGraph
 from nasviz.predict.checks import fractions, same_length, whole_number
-from nasviz.predict.population import Population
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
+    from nasviz.predict.population import Population
 
 
 @dataclass(eq=False)
@@ -27,11 +27,11 @@ class Fold:
         Their accuracies, fractions.
     """
 
-    population: Population
+    population: "Population"
     accuracy: np.ndarray
 
     @classmethod
-    def of(cls, graphs: Sequence[ComputeGraph] | Population, accuracy) -> Self:
+    def of(cls, graphs: "Sequence[ComputeGraph] | Population", accuracy) -> Self:
         """The fold of these networks.
 
         Raises
@@ -39,6 +39,8 @@ class Fold:
         ValueError
             If lengths differ, or an accuracy is NaN or outside [0, 1].
         """
+        from nasviz.predict.population import Population  # and PyG with it, which takes two seconds to import
+
         population = Population.of(graphs)
         accuracy = fractions("accuracy", accuracy)
         same_length(graphs=population, accuracy=accuracy)

@@ -4,6 +4,7 @@ What a node tells of its size is relative to the network's first convolution, so
 looks the same: families differ in width for reasons that say nothing about their wiring.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from nasviz.predict.folding import CONV, KINDS, LINEAR, Folded, ranges
 from nasviz.predict.training import Schedule, fingerprint, seeded, train
+
+warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)  # no news to a user; PyG does the same
 
 TYPES = (
     ("input",), ("linear",), ("pool",), ("squeeze",), ("combine", "scale"), ("concat",),

@@ -1,5 +1,7 @@
 """Results that tracing makes without running a call are those that the call itself makes."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -85,6 +87,94 @@ def test_operators_that_keep_the_shape(name: str, x: Tensor) -> None:
     extra = (zeros(x.shape[1], device="meta", dtype=x.dtype),) * 2 if name == "batch_norm" else ()
     real = getattr(F, name)(x, *extra) if name != "dropout" else F.dropout(x, 0.5, True)
     assert facts(shapes.KEEP_SHAPE[name]((x, *extra), {})) == facts(real)
+
+
+def meta(*shape: int, **options) -> Tensor:
+    return zeros(shape, device="meta", **options)
+
+
+PREDICTED: list[tuple[Callable, tuple, dict]] = [
+    (F.conv2d, (meta(1, 1, 28, 28), meta(8, 1, 3, 3)), {}),
+    (F.conv2d, (meta(2, 8, 9, 7), meta(8, 1, 3, 3), meta(8), 2, 1, 1, 8), {}),
+    (F.conv2d, (meta(2, 8, 9, 7), meta(16, 8, 3, 1), None, (2, 1), (1, 0), (1, 2), 1), {}),
+    (F.conv2d, (meta(1, 8, 1, 1), meta(8, 8, 1, 1)), {}),
+    (F.conv1d, (meta(2, 8, 9), meta(16, 8, 3)), {"stride": 2, "padding": 1}),
+    (F.conv3d, (meta(2, 8, 9, 9, 9), meta(16, 8, 3, 3, 3)), {"stride": 2, "padding": 1}),
+    (F.max_pool2d, (meta(2, 3, 9, 9), 3, 2, 1), {}),
+    (F.max_pool2d, (meta(2, 3, 9, 9), 3), {"dilation": 2}),
+    (F.avg_pool2d, (meta(2, 3, 9, 9), 2, None, 0, False, True), {}),
+    (F.linear, (meta(4), meta(5, 4), meta(5)), {}),
+    (F.linear, (meta(2, 3, 4), meta(5, 4)), {}),
+    (torch.add, (meta(1, 8, 4, 4), meta(1, 8, 1, 1)), {}),
+    (torch.mul, (meta(2, 8, 4, 4), meta(4)), {}),
+    (torch.div, (meta(2, 3, dtype=torch.half), 2.5), {}),
+    (torch.mean, (meta(2, 3, 4, 5), (2, -1)), {"keepdim": True}),
+    (torch.mean, (meta(2, 3, 4, 5), 1), {}),
+    (F.adaptive_avg_pool1d, (meta(2, 3, 7), 2), {}),
+    (F.adaptive_avg_pool2d, (meta(2, 1, 7, 5), (2, None)), {}),
+    (F.adaptive_avg_pool3d, (meta(2, 3, 7, 5, 5), 1), {}),
+    (torch.cat, ([meta(2, 3, 4), meta(2, 1, 4)], 1), {}),
+    (torch.cat, ((meta(2, 3, 4), meta(2, 3, 4)), -1), {}),
+    (F.layer_norm, (meta(2, 3, 4), (3, 4), meta(3, 4), meta(3, 4), 1e-5), {}),
+]
+
+
+@pytest.mark.parametrize(("func", "args", "kwargs"), PREDICTED)
+def test_a_result_that_is_predicted(func: Callable, args: tuple, kwargs: dict) -> None:
+    found = shapes.predicted(getattr(func, "__name__", ""), args, kwargs)
+    assert found is not None
+    with torch.no_grad():
+        assert facts(found) == facts(func(*args, **kwargs))
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs"),
+    [
+        ("conv2d", (meta(2, 8, 9, 7), meta(16, 4, 3, 3)), {}),  # wrong channels
+        ("conv2d", (meta(2, 8, 2, 2), meta(16, 8, 3, 3)), {}),  # a kernel that fits nowhere
+        ("conv2d", (meta(2, 8, 9, 7), meta(16, 8, 3, 3), None, 1, "same"), {}),
+        ("conv2d", (meta(8, 9, 7), meta(16, 8, 3, 3)), {}),  # without a batch
+        ("conv2d", (LAST, WEIGHT), {}),
+        ("max_pool2d", (meta(2, 3, 9, 9), 3, 2, 2), {}),  # more padding than torch allows
+        ("max_pool2d", (meta(2, 3, 9, 9), 2), {"ceil_mode": True}),
+        ("avg_pool2d", (meta(3, 9, 9), 2), {}),
+        ("linear", (meta(2, 3), meta(5, 4)), {}),
+        ("linear", (meta(2, 4), meta(5, 4), meta(4)), {}),
+        ("add", (meta(1, 3), meta(2, 3)), {}),  # the first one grows
+        ("add", (meta(2, 3), meta(2, 3, dtype=torch.half)), {}),
+        ("add", (meta(2, 3), meta(2, 3)), {"alpha": 2}),
+        ("add", (WHOLE, 1), {}),
+        ("mean", (meta(2, 3),), {}),
+        ("mean", (meta(2, 3), 2), {}),
+        ("mean", (meta(2, 3), 1), {"dtype": torch.double}),
+        ("cat", ([meta(2, 3), meta(0)],), {}),
+        ("cat", ([meta(2, 3), meta(2, 4)],), {}),
+        ("layer_norm", (meta(2, 3, 4), (3,)), {}),
+        ("erf", (meta(2, 3),), {}),
+    ],
+)
+def test_what_is_not_sure_is_not_predicted(name: str, args: tuple, kwargs: dict) -> None:
+    assert shapes.predicted(name, args, kwargs) is None
+
+
+def test_the_first_trace_does_not_wait_for_torchs_compiler() -> None:
+    """The meta kernels of torch that are written in Python import it at their first call."""
+    code = """
+import sys
+import torch
+from torch import nn
+import nasviz as nv
+net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU6(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 1),
+                    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 10))
+class Residual(nn.Module):
+    def forward(self, x):
+        return torch.cat([x + x, 2 * x], 1).mean((2, 3))
+assert nv.cost(nv.trace(net, torch.zeros(1, 1, 8, 8))).total["macs"] == 64 * 72 + 16 * 64 + 80
+nv.trace(Residual(), torch.zeros(1, 1, 8, 8))
+print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 class Precise(nn.Module):
