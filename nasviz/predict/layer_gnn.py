@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from nasviz.predict.folding import CONV, KINDS, LINEAR, Folded, ranges
 from nasviz.predict.training import Schedule, fingerprint, seeded, train
 
-warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)  # no news to a user; PyG does the same
+warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)  # no news to a user
 
 TYPES = (
     ("input",), ("linear",), ("pool",), ("squeeze",), ("combine", "scale"), ("concat",),
