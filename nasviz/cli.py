@@ -172,14 +172,14 @@ def label(
 
 @app.command()
 def evaluate(
-    table: Annotated[int | None, typer.Option(help="A table of the paper: 1, 3, 4, 5, 6, 8, 9 or 10.")] = None,
-    preset: Annotated[Preset, typer.Option(help="Of a table: minutes, or the whole protocol.")] = Preset.quick,
+    table: Annotated[int, typer.Option(help="A table of the paper: 1, 3, 4, 5, 6, 8, 9 or 10.")] = 5,
+    preset: Annotated[Preset, typer.Option(help="Minutes, or the whole protocol.")] = Preset.quick,
     train: Annotated[
-        str | None, typer.Option(help="What to pretrain on: nb101, or digits:nb101. [default: digits:nb101]")
+        str | None,
+        typer.Option(help="What to pretrain on: nb101, or digits:nb101. [default: each of the two with labels]"),
     ] = None,
     target: Annotated[
-        list[str] | None,
-        typer.Option(help="What to rank; may be repeated. [default: digits:nb201; for a table, all with labels]"),
+        list[str] | None, typer.Option(help="What to rank; may be repeated. [default: all with labels]")
     ] = None,
     labels: Annotated[
         list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark, or of a family.")
@@ -187,45 +187,21 @@ def evaluate(
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds, on one encoder. [default: 5]")] = None,
     draws: Annotated[int | None, typer.Option(min=0, help="Draws of fine-tuning labels. [default: 10]")] = None,
     budget: Annotated[int, typer.Option(min=2, help="Labels in a draw.")] = 50,
-    method: Annotated[list[str] | None, typer.Option(help="Of a table, only this row; may be repeated.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,
     networks: Annotated[int | None, typer.Option(min=2, help="Networks that proxies are computed of.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the encoder; not for a table.")] = None,
     out: Annotated[Path, typer.Option(help="CSV file for the results, one row a measurement.")] = Path("results.csv"),
     checkpoint: Annotated[Path | None, typer.Option(help="Folder to resume an interrupted run from.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes; -1 is one a core.")] = -1,
 ) -> None:
-    """Pretrain on one benchmark and rank others, zero-shot and fine-tuned; or print a table of the GENNAPE paper."""
+    """Pretrain on one benchmark, rank others zero-shot and fine-tuned, and print a table of the GENNAPE paper."""
+    from nasviz.predict.tables import budget_of, evaluate_table, report, worlds
+
     files = dict(_pair(text, "--labels nb101=labels.csv") for text in labels or [])
-    if table is not None:
-        from nasviz.predict.tables import budget_of, evaluate_table, report, worlds
-
-        where = worlds(lambda name: _benchmark(name, files), train, target, list(files))
-        allowed = budget_of(preset, seeds=seeds, draws=draws, labels=budget, proxy_networks=networks)
-        results = _call(evaluate_table, table, where, allowed, methods=method, folder=checkpoint, jobs=jobs)
-        results.to_csv(out, index=False)
-        typer.echo(report(table, results, where, allowed))
-        return
-
-    from dataclasses import replace
-
-    from nasviz.predict.ensemble import Settings
-    from nasviz.predict.protocol import run, small, summary
-
-    train = train or "digits:nb101"
-    settings = small() if train.startswith("digits") else Settings()
-    results = _call(
-        run,
-        _benchmark(train, files),
-        [_benchmark(name, files) for name in target or ["digits:nb201"]],
-        seeds=seeds or 5,
-        draws=10 if draws is None else draws,
-        labels=budget,
-        settings=replace(settings, encoder_epochs=epochs or settings.encoder_epochs),
-        checkpoint=checkpoint,
-        jobs=jobs,
-    )
+    where = worlds(lambda name: _benchmark(name, files), train, target, list(files))
+    allowed = budget_of(preset, seeds=seeds, draws=draws, labels=budget, proxy_networks=networks)
+    results = _call(evaluate_table, table, where, allowed, methods=method, folder=checkpoint, jobs=jobs)
     results.to_csv(out, index=False)
-    typer.echo(summary(results).to_string())
+    typer.echo(report(table, results, where, allowed))
 
 
 @app.command()
@@ -274,13 +250,15 @@ def demo(
 @app.command()
 def rankings(
     out: Annotated[Path, typer.Option(help="Parquet file that the ranking dashboard reads.")],
+    model: Annotated[str, typer.Option(help="Weights that the project ships.")] = "nb101",
 ) -> None:
-    """Rank each family of the bundled benchmark by a model that never saw it, for the ranking dashboard."""
+    """Rank each family of the bundled benchmark by a pretrained model, before and after it saw 50 labels of it."""
     from nasviz.benchmarks import load
     from nasviz.predict.protocol import rankings as rank
+    from nasviz.predict.shipped import pretrained
     from nasviz.resources import write_atomically
 
-    table = rank(load("digits"))
+    table = rank(load("digits"), _call(pretrained, model))
     write_atomically(out, lambda path: table.to_parquet(path, index=False))
 
 

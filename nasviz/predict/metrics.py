@@ -4,6 +4,7 @@ Rank measures look at the order alone, so scores may be on any scale; higher mea
 """
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.metrics import ndcg_score
 from nasviz.predict.checks import finite_array, fractions, same_length, whole_number
 
 MAX_RELEVANCE = 20  # accuracies become relevances in [0, 20], as in AceNAS (Zhang et al. 2021) and GENNAPE
+NO_RANKING = re.compile(r"(membership_\d+|novelty|trust|low|high)$")  # columns of scores of which more is not better
 
 
 def srcc(scores, accuracy) -> float:

@@ -6,22 +6,21 @@ no fit but those of the 50 networks that a fine-tuning draws, and those are not 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
 import pandas as pd
-import torch
 from tqdm.auto import tqdm
 
-from nasviz.graph.cost import total_macs
-from nasviz.predict.ensemble import Gennape, Settings, partition, pretrain_encoder
+from nasviz.graph.cost import total_flops, total_macs
+from nasviz.predict.anatomy import Anatomy
+from nasviz.predict.ensemble import Gennape, Settings, partition
 from nasviz.predict.folds import Fold, draw
-from nasviz.predict.metrics import evaluate
+from nasviz.predict.metrics import NO_RANKING, evaluate
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
+    from nasviz.predict.nasviz import Nasviz
 
 MEASURES = ("srcc", "kendall", "ndcg@10", "ndcg@50", "mae")
 
@@ -66,58 +65,6 @@ def transfer(
     return pd.concat(tables, ignore_index=True)
 
 
-def run(
-    train: "Benchmark",
-    targets: Sequence["Benchmark"],
-    *,
-    seeds: int = 5,
-    draws: int = 10,
-    labels: int = 50,
-    settings: Settings | None = None,
-    checkpoint: str | Path | None = None,
-    jobs: int = -1,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """The whole protocol: one encoder, `seeds` sets of heads on it, `draws` fine-tunings shared out among them.
-
-    Parameters
-    ----------
-    train : Benchmark
-        What to pretrain on.
-    targets : sequence of Benchmark
-        What to rank.
-    seeds, draws, labels : int
-        Seeds of the heads; draws of fine-tuning labels, and labels in a draw.
-    settings : Settings, optional
-        What can be chosen.
-    checkpoint : path, optional
-        Folder that an interrupted run resumes from.
-    jobs : int
-        Processes, as joblib counts them; each takes a seed at a time.
-    progress : bool
-        Show progress bars.
-
-    Returns
-    -------
-    DataFrame
-        As from `transfer`, with the setting "in-domain" for the training benchmark.
-    """
-    settings = settings or Settings()
-    checkpoint = Path(checkpoint) if checkpoint else None
-    for bench in targets if draws else ():
-        draw(len(bench), labels)  # labels that cannot be drawn are told now, not after the training
-    encoder, _ = pretrain_encoder(train, partition(train), settings, checkpoint=checkpoint, progress=progress)
-    tasks = (
-        joblib.delayed(_one_seed)(
-            train, targets, encoder, seed, range(seed, draws, seeds), labels, settings, checkpoint
-        )
-        for seed in range(seeds)
-    )
-    results = joblib.Parallel(jobs, return_as="generator_unordered")(tasks)
-    tables = list(tqdm(results, "seeds", seeds, disable=not progress))
-    return pd.concat(tables).sort_values(["benchmark", "setting", "method", "seed", "draw"], ignore_index=True)
-
-
 def summary(results: pd.DataFrame, measures: Sequence[str] = ("srcc", "kendall", "ndcg@10", "mae")) -> pd.DataFrame:
     """Mean ± standard deviation over seeds and draws, as text: a row a benchmark, setting and method.
 
@@ -137,20 +84,6 @@ def summary(results: pd.DataFrame, measures: Sequence[str] = ("srcc", "kendall",
         {name: [cell(*pair) for pair in zip(mean[name], spread[name], strict=True)] for name in names}, mean.index
     )
     return table.assign(runs=count)
-
-
-def _one_seed(train, targets, encoder, seed, draws, labels, settings, checkpoint) -> pd.DataFrame:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # small steps gain nothing from a second thread, a second seed does
-    try:
-        model = Gennape.pretrain(
-            train, seed=seed, settings=settings, encoder=encoder, checkpoint=checkpoint, progress=False
-        )
-        tables = [in_domain(model, train)]
-        tables += [transfer(model, bench, draws=draws, labels=labels, progress=False) for bench in targets]
-    finally:
-        torch.set_num_threads(threads)
-    return pd.concat(tables, ignore_index=True)
 
 
 def _measure(
@@ -178,28 +111,38 @@ def small() -> Settings:
 
 
 def rankings(
-    bench: "Benchmark", *, labels: int = 50, settings: Settings | None = None, seed: int = 0, progress: bool = True
+    bench: "Benchmark", model: "Nasviz", *, labels: int = 50, seed: int = 0, progress: bool = True
 ) -> pd.DataFrame:
-    """Every family of a benchmark ranked by a model that was pretrained on the others: what the dashboard shows.
+    """Every family of a benchmark ranked by a pretrained model, before and after fine-tuning: the ranking dashboard's.
+
+    Parameters
+    ----------
+    bench : Benchmark
+        The networks; each family is ranked on its own.
+    model : Nasviz
+        What ranks, such as `nasviz.pretrained("nb101")`.
+    labels : int
+        Networks that the fine-tuning sees; they are left out of both variants.
+    seed : int
+        Of the draw and the fine-tuning.
 
     Returns
     -------
     DataFrame
-        One row a network and variant ("zero-shot", "fine-tuned" on `labels` networks, which are left out of both):
-        family, arch, accuracy, macs, variant, score, predicted_accuracy and a column a member.
+        One row a network and variant ("zero-shot", "fine-tuned"): family, arch, accuracy, macs, variant, score,
+        predicted_accuracy, FLOPs, params and a column an expert, NaN where the variant has none of this name.
     """
     tables = []
-    for family in bench.families:
-        others = bench.subset((bench.table["family"] != family).to_numpy())
+    for family in tqdm(bench.families, "rank", disable=not progress):
         target = bench.of(family)
-        model = Gennape.pretrain(others, seed=seed, settings=settings or small(), progress=progress)
-        fold = Fold.of(target.graphs(), target.table["accuracy"].to_numpy())
-        chosen, rest = draw(len(fold), labels, seed)
-        tuned = model.fine_tune(fold.population.take(chosen), fold.accuracy[chosen], seed=seed, progress=progress)
+        graphs, accuracy = target.graphs(progress=False), target.table["accuracy"].to_numpy()
+        chosen, rest = draw(len(target), labels, seed)
+        anatomy, macs = Anatomy.of(graphs), [total_macs(graphs[i]) for i in rest]
+        tuned = model.fine_tune(anatomy.take(chosen), accuracy[chosen], seed=seed)
         facts = target.table.iloc[rest][["family", "arch", "accuracy"]].reset_index(drop=True)
-        facts["macs"] = [total_macs(target.graphs()[i]) for i in rest]
+        facts = facts.assign(macs=macs, FLOPs=[total_flops(graphs[i]) for i in rest], params=_params(target)[rest])
         for variant, ranker in (("zero-shot", model), ("fine-tuned", tuned)):
-            scores = ranker.score(fold.population.take(rest)).rename(columns={"accuracy": "predicted_accuracy"})
-            shown = scores[["score", "predicted_accuracy", *model.members]]
-            tables.append(pd.concat([facts, shown], axis=1).assign(variant=variant))
+            scores = ranker.score(anatomy.take(rest)).rename(columns={"accuracy": "predicted_accuracy"})
+            said = scores[[name for name in scores if not NO_RANKING.match(name)]]
+            tables.append(pd.concat([facts.assign(variant=variant), said], axis=1))
     return pd.concat(tables, ignore_index=True)

@@ -1,7 +1,6 @@
 """Rankings: what a predictor says against what is true, one or several variants side by side."""
 
 import html
-import re
 from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
@@ -10,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from nasviz.predict.checks import finite_array
+from nasviz.predict.metrics import NO_RANKING, evaluate
 from nasviz.views.panel import Panel, guard
 from nasviz.views.ranking_figure import Axes, Variant, best, draw, grid, metrics_table, rank, top_table
 from nasviz.views.state import RankingState
@@ -18,9 +18,7 @@ from nasviz.views.theme import BLUE, GL_FROM, GREY, ORANGE, percent, plotly_temp
 
 ALL = "all"
 DIAGONAL = "predicted = true"
-# Columns of ``model.score`` of which more is not better, and those which only order, beside the accuracy.
-NO_RANKING = re.compile(r"(membership_\d+|novelty|trust|low|high)$")
-ORDERS = {"score", "capacity"}
+ORDERS = {"score", "capacity"}  # columns of ``model.score`` that only order, where an accuracy comes with them
 Scores = pd.DataFrame | Mapping[str, pd.DataFrame]
 
 
@@ -280,8 +278,6 @@ def _percent_points(value: float) -> str:
 
 
 def _checked_scores(scores: Scores, accuracy) -> dict[str, pd.DataFrame]:
-    from nasviz.predict.metrics import evaluate
-
     variants = dict(scores) if isinstance(scores, Mapping) else {"predicted": scores}
     if not variants:
         raise ValueError("scores is an empty mapping; name at least one variant, as in {'zero-shot': scores}.")
