@@ -262,6 +262,18 @@ def rankings(
     write_atomically(out, lambda path: table.to_parquet(path, index=False))
 
 
+@app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what is here and what is missing; exit code 1 if something that is needed is wrong."""
+    from nasviz.doctor import WRONG, examine, report, to_json
+
+    found = examine()
+    typer.echo(to_json(found) if json else report(found))
+    raise typer.Exit(any(one.state == WRONG for one in found))
+
+
 data = typer.Typer(no_args_is_help=True, help="Published benchmarks: what there is, download, convert.")
 app.add_typer(data, name="data")
 
