@@ -144,13 +144,15 @@ class Benchmark:
     def _build(self, progress: bool) -> list[ComputeGraph]:
         import joblib
 
+        from nasviz.parallel import parallel
+
         parcels = [
             (get(family), rows.iloc[start : start + PARCEL])
             for family, rows in self.table.groupby("family", sort=False).arch
             for start in range(0, len(rows), PARCEL)
         ]
         tasks = (joblib.delayed(_pack_graphs)(family, rows.tolist(), self.scale) for family, rows in parcels)
-        packed = joblib.Parallel(n_jobs=-1 if len(self) >= MANY else 1, return_as="generator")(tasks)
+        packed = parallel(-1 if len(self) >= MANY else 1, return_as="generator")(tasks)
         result: list[ComputeGraph] = [None] * len(self)  # type: ignore[list-item]
         with tqdm(total=len(self), desc=f"graphs of {self.name}", disable=not progress) as bar:
             for (_, rows), table in zip(parcels, packed, strict=True):

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from nasviz.benchmarks.quick import quicken
 from nasviz.families import Family, get
+from nasviz.parallel import parallel
 
 LOG_COLUMNS = ["family", "arch", "seed", "accuracy", "seconds"]
 
@@ -174,7 +175,7 @@ def label(
     recipe : Recipe, optional
         The recipe; its default is that of the bundled benchmark.
     jobs : int
-        Worker processes, as joblib counts them.
+        Worker processes, as joblib counts them; inside ``joblib.parallel_config("dask")`` those of a Dask cluster.
     progress : bool
         Whether to show a progress bar.
 
@@ -205,7 +206,7 @@ def label(
         _drop_cut_line(file)
         if written is None:
             _append(file, {"recipe": asdict(recipe)})
-        results = joblib.Parallel(jobs, return_as="generator_unordered")(
+        results = parallel(jobs, return_as="generator_unordered")(
             joblib.delayed(train_one)(fam, arch, seed, recipe) for _, arch, seed in missing
         )
         bar = tqdm(results, f"label {family}", len(wanted), initial=len(wanted) - len(missing), disable=not progress)

@@ -85,9 +85,11 @@ def trial_files(path: str | Path) -> list[Path]:
 def _extract_all(files: list[Path], progress: bool) -> list[tuple]:
     import joblib
 
+    from nasviz.parallel import parallel
+
     parcels = [files[start : start + PARCEL] for start in range(0, len(files), PARCEL)]
     tasks = (joblib.delayed(_extract)(parcel) for parcel in parcels)
-    results = joblib.Parallel(n_jobs=-1 if len(files) >= MANY else 1, return_as="generator")(tasks)
+    results = parallel(-1 if len(files) >= MANY else 1, return_as="generator")(tasks)
     rows: list[tuple] = []
     with tqdm(total=len(files), desc="NATS-Bench", unit="file", disable=not progress) as bar:
         for parcel, result in zip(parcels, results, strict=True):

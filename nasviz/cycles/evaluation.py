@@ -17,6 +17,7 @@ from nasviz.cycles import fetching
 from nasviz.cycles.evaluation_worker import Job, Report, work
 from nasviz.cycles.performance import Candidate, PerformanceMetric, ask, check_primary
 from nasviz.cycles.performance_check import PluginFault
+from nasviz.parallel import parallel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -194,7 +195,7 @@ def _phase(job: Job, workers: int, evaluation: Evaluation, artifacts: Path) -> N
 def _in_workers(job: Job, shares: Sequence[Sequence[int]], workers: int) -> list[Report]:
     try:
         # mmap_mode: large arrays of the data set are shared between processes, yet may be written to as in this one.
-        return joblib.Parallel(n_jobs=workers, mmap_mode="c")(
+        return parallel(workers, mmap_mode="c")(
             joblib.delayed(work)(job, worker, share) for worker, share in enumerate(shares)
         )
     except pickle.PicklingError as error:

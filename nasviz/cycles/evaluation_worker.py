@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from nasviz.cycles import fetching
 from nasviz.cycles.performance import Candidate
@@ -62,8 +63,9 @@ def work(job: Job, worker: int, share: Sequence[int]) -> Report:
             report.faults[number] = fault
             guards.pop(number, None)
 
+    who = f"worker{worker}-{uuid4().hex[:8]}"  # another's folder may hold what one left that died at this share
     for number in range(len(job.candidates)):
-        guard = attempt(number, job.guard, number, f"worker{worker}", share[0])
+        guard = attempt(number, job.guard, number, who, share[0])
         if guard:
             guards[number] = guard
     for batch, data, values in _batches(job, share):

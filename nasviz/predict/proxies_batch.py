@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from nasviz.benchmarks.label import Recipe, digits, disturb
 from nasviz.families import get
 from nasviz.graph.cost import total_flops
+from nasviz.parallel import parallel
 from nasviz.predict.checks import whole_number
 from nasviz.predict.proxies import PROXIES, zero_cost_proxies
 from nasviz.resources import write_atomically
@@ -69,7 +70,8 @@ def proxy_table(
     seed : int
         Of the weights, and of the default batch.
     jobs : int
-        Processes, as joblib counts them; one thread each.
+        Processes, as joblib counts them, one thread each; inside ``joblib.parallel_config("dask")`` those of a Dask
+        cluster, from all of which `folder` must then be reachable.
     folder : path, optional
         Where parcels of results are kept: an interrupted run goes on from there.
     progress : bool
@@ -102,7 +104,7 @@ def proxy_table(
         joblib.delayed(_parcel)(family, texts, bench.scale, batches[family], measured, seed, folder and Path(folder))
         for (family, _), texts in zip(parcels, archs, strict=True)
     )
-    done = joblib.Parallel(jobs, return_as="generator")(tasks)
+    done = parallel(jobs, return_as="generator")(tasks)
     with tqdm(total=len(bench), desc=f"proxies of {bench.name}", disable=not progress) as bar:
         for (_, rows), values in zip(parcels, done, strict=True):
             table.loc[rows, measured] = values

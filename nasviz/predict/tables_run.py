@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from nasviz.parallel import parallel
 from nasviz.predict.ensemble import Settings
 from nasviz.predict.folds import draw
 from nasviz.predict.metrics import evaluate
@@ -130,7 +131,7 @@ def measure(
             tables.append(_one(learner, seed, *run, jobs=jobs))
             bar.update()
         tasks = (joblib.delayed(_one)(learner, seed, *run) for learner, seed in shared)
-        for table in joblib.Parallel(jobs, return_as="generator_unordered")(tasks):
+        for table in parallel(jobs, return_as="generator_unordered")(tasks):
             tables.append(table)
             bar.update()
     table = pd.concat(tables)[[*KEYS, *MEASURES]]

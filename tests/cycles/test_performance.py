@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -183,19 +182,3 @@ def test_a_network_without_classes_has_no_prediction(tmp_path):
         evaluate(nn.Identity(), {"test": data}, [], tmp_path, collect=["prediction"])
     found = evaluate(nn.Identity(), {"test": data}, [], tmp_path, collect=["logits"])
     assert found.collected["test"]["logits"][0].shape == (4, 1)
-
-
-@pytest.mark.slow
-def test_the_same_call_on_dask(tmp_path):
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        distributed.Client(cluster),
-        joblib.parallel_config("dask"),
-    ):
-        names = ["confusion_matrix", "tests.cycles.plugins:Files", "tests.cycles.plugins:Unpicklable"]
-        found = run(tmp_path, names, workers=2)
-    for phase, data in BOTH.items():
-        expected = {**truth(data), "from_files": len(data), "Unpicklable_count": None}
-        assert found.metrics[phase] == pytest.approx(expected)
-    assert len(found.warnings) == 2
