@@ -274,6 +274,17 @@ def doctor(
     raise typer.Exit(any(one.state == WRONG for one in found))
 
 
+@app.command()
+def docs(
+    out: Annotated[Path, typer.Option(help="Folder of the pages.")] = Path("site"),
+    room: Annotated[list[str] | None, typer.Option(help="Only this one, as nasviz.views; may be repeated.")] = None,
+) -> None:
+    """Make pages of the package's docstrings; prints which to open first."""
+    from nasviz.apidocs import build_docs
+
+    typer.echo(_call(build_docs, out, room or []))
+
+
 data = typer.Typer(no_args_is_help=True, help="Published benchmarks: what there is, download, convert.")
 app.add_typer(data, name="data")
 
@@ -371,7 +382,7 @@ def _call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call the package, and turn its own sentences about bad input into the command's."""
     try:
         return function(*arguments, **options)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         fail(_sentence(error))
 
 
