@@ -13,7 +13,8 @@ def search(
     start: Annotated[
         str | None,
         typer.Argument(
-            metavar="FAMILY:ARCH | MODULE:CALLABLE", help="Network to start from; else the --cycle of the --run."
+            metavar="FAMILY:ARCH | FAMILY:best | MODULE:CALLABLE",
+            help="Network to start from; best is that of the bundled labels. Else the --cycle of the --run.",
         ),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run that gets the cycles; made if missing.")] = None,
@@ -24,7 +25,13 @@ def search(
         str | None, typer.Option(help="digits, shipped weights, or a saved model's folder. [default: digits]")
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="Networks to score.")] = 3000,
-    survivors: Annotated[int, typer.Option(min=1, help="Networks to train.")] = 3,
+    survivors: Annotated[int, typer.Option(min=1, help="Networks to train in each round.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; each begins at what training confirmed.")] = 1,
+    caution: Annotated[float, typer.Option(min=0, help="Standard errors taken off each prediction.")] = 0.0,
+    fresh: Annotated[
+        int | None, typer.Option(min=2, help="No run: compare start and found by so many trainings on the digits.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="With --fresh: trainings that confirm a network.")] = 4,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of each training.")] = 12,
     flops: Annotated[float | None, typer.Option(help="Most FLOPs.")] = None,
     params: Annotated[float | None, typer.Option(help="Most parameters.")] = None,
@@ -36,20 +43,29 @@ def search(
     benchmark: Annotated[
         str | None, typer.Option(help="Compare methods on a table instead: nb201, nb101, digits:nb101.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Label file of that benchmark.")] = None,
+    table7: Annotated[bool, typer.Option("--table7", help="Table 7 of the GENNAPE paper instead.")] = False,
+    labels: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]FILE", help="Label file of the benchmark; for table 7, two.")
+    ] = None,
     queries: Annotated[int, typer.Option(min=1, help="Labels that each method may look at.")] = 200,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each method.")] = 20,
-    out: Annotated[Path, typer.Option(help="CSV file of the comparison; a picture is put beside it.")] = Path(
-        "search.csv"
-    ),
+    out: Annotated[Path, typer.Option(help="CSV file of a comparison.")] = Path("search.csv"),
 ) -> None:
     """Search for better networks from one on, and train the best; or compare search methods on a table of labels.
 
-    Stopped, a search goes on with the same command, and ends with the same cycles.
+    Stopped, a search goes on with the same command, and ends with the same cycles. With --fresh, the start and what was
+    found are trained many times with new seeds, to tell a gain from luck.
     """
     try:
         if benchmark is not None:
             _compare(benchmark, labels, predictor, queries, seeds, out)
+            return
+        if table7:
+            _table7(dict(text.partition("=")[::2] for text in labels or []), predictor, budget, seeds, caution, out)
+            return
+        if fresh is not None and start is not None:
+            way = {"goal": goal, "rounds": rounds, "survivors": survivors, "repeats": repeats, "budget": budget}
+            _confirm(start, predictor or "digits", out, fresh=fresh, seed=seed, caution=caution, macro=macro, **way)
             return
         from dataclasses import replace
 
@@ -66,6 +82,8 @@ def search(
             "explore": TOPOLOGY if macro else SIZES,
             "budget": budget,
             "survivors": survivors,
+            "rounds": rounds,
+            "caution": caution,
             "flops": flops,
             "params": params,
             "latency_ms": latency,
@@ -107,6 +125,11 @@ def _network(text: str) -> Any:
 
     name, _, rest = text.partition(":")
     if name in names():
+        if rest == "best":
+            from nasviz.benchmarks import load
+
+            table = load("digits").of(name).table
+            rest = table["arch"].iat[int(table["accuracy"].argmax())]
         return {"family": name, "arch": rest, "scale": "digits"}
     if not rest:
         raise ValueError(
@@ -116,14 +139,14 @@ def _network(text: str) -> Any:
     return getattr(import_module(name), rest)()
 
 
-def _compare(name: str, labels: Path | None, predictor: str | None, queries: int, seeds: int, out: Path) -> None:
+def _compare(name: str, labels: list[str] | None, predictor: str | None, queries: int, seeds: int, out: Path) -> None:
     from nasviz.benchmarks import load
     from nasviz.search.benchmark import summary, trajectories
     from nasviz.search.predictors import predictor as named
     from nasviz.views.search_figure import trajectory_figure
 
     head, _, family = name.partition(":")
-    bench = load(head, labels)
+    bench = load(head, labels[0].rpartition("=")[2] if labels else None)
     bench = bench.of(family) if family else bench
     prior = named(predictor).score(bench.graphs(progress=True))["score"] if predictor else None
     table = trajectories(bench, prior=prior, queries=queries, seeds=seeds)
@@ -133,3 +156,38 @@ def _compare(name: str, labels: Path | None, predictor: str | None, queries: int
     )
     typer.echo(f"Regret against the best of {len(bench):,} networks, in percentage points: median [quartiles]")
     typer.echo(summary(table).to_string())
+
+
+def _confirm(start: str, predictor: str, out: Path, **way: Any) -> None:
+    import torch
+
+    from nasviz.families import get
+    from nasviz.graph.trace import trace
+    from nasviz.search.confirm import confirm, verdict
+    from nasviz.search.predictors import predictor as named
+
+    network = _network(start)
+    if isinstance(network, dict):
+        family = get(network["family"])
+        graph = family.graph(family.parse(network["arch"]), "digits")
+    else:
+        graph = trace(network, torch.zeros(1, 1, 8, 8))
+    table = confirm(graph, named(predictor), log=out.with_suffix(".jsonl"), report=_Bar(), **way)
+    table.insert(0, "start", start)
+    table.to_csv(out, index=False)
+    typer.echo(verdict(table, by=["start"]).to_string(index=False))
+
+
+def _table7(files: dict[str, str], name: str | None, budget: int, seeds: int, caution: float, out: Path) -> None:
+    from nasviz.benchmarks import load
+    from nasviz.search.predictors import predictor
+    from nasviz.search.table7 import clfcmt, report, table7
+
+    if unknown := set(files) - {"nb101", "nb201"} or {"nb101", "nb201"} - set(files):
+        raise ValueError(f"--labels: table 7 needs nb101=FILE and nb201=FILE; see {', '.join(sorted(unknown))}.")
+    benches = {family: load(family, file) for family, file in files.items()}
+    models = {f"Nasviz ({name or 'nb101'})": predictor(name or "nb101")}
+    models["CL+FCM+T"] = clfcmt(benches["nb101"], out.with_suffix(""))
+    table = table7(benches, models, budget=budget, seeds=range(seeds), caution=caution)
+    table.to_csv(out, index=False)
+    typer.echo(report(table))

@@ -1,12 +1,14 @@
 """Search as a source of cycles: a cycle's network is mutated, a predictor ranks the children, the best are trained.
 
-A search writes what it scored to ``searches/<id>.jsonl`` in the run's folder, and each survivor as a cycle that names
-the search and its place in it. So one that was stopped, started again with the same parameters, goes on where it was
-and ends with the same cycles; one that is complete does nothing.
+A search writes what it scored to ``searches/<id>`` in the run's folder, a file a round, and each survivor as a cycle
+that names the search and its place in it. So one that was stopped, started again with the same parameters, goes on
+where it was and ends with the same cycles; one that is complete does nothing.
 """
 
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +24,14 @@ from nasviz.cycles.training import FROM_SCRATCH, Report, Training, silent
 if TYPE_CHECKING:
     from torch import nn
 
-    from nasviz.search.hunt import Predictor, Result
+    from nasviz.search.hunt import Predictor
+    from nasviz.search.trained import Trained
 
 SEARCHES = "searches"
 SEARCHING = 0.3
 """The fraction of the work after which the search is over and the training begins."""
-ROUNDS, PARENTS = 6, 10
-"""Rounds of mutation and networks that have children, of the paper's local search."""
+STEPS, FEW_STEPS = 6, 2
+"""Mutations from a measured network to its farthest children: as in the paper, and where training is in the loop."""
 
 
 def search_cycles(
@@ -40,6 +43,8 @@ def search_cycles(
     explore: str = TOPOLOGY,
     budget: int = 3000,
     survivors: int = 3,
+    rounds: int = 1,
+    caution: float = 0.0,
     tolerance: float = 0.0,
     flops: float | None = None,
     params: float | None = None,
@@ -51,6 +56,9 @@ def search_cycles(
     report: Report = silent,
 ) -> Cycle:
     """Look for better networks from a cycle's on, and train the best; each is a new cycle of the run.
+
+    With more than one round, the next one begins at those that training confirmed, after the predictor, if it can, has
+    learned from all that were trained; see `nasviz.search.trained`.
 
     Parameters
     ----------
@@ -65,11 +73,15 @@ def search_cycles(
     explore : str
         "topology": operators may come and go; "kernels and widths": only those change.
     budget : int
-        Networks that are scored.
+        Networks that are scored, in all rounds.
     survivors : int
-        Networks that are trained.
+        Networks that are trained in each round.
+    rounds : int
+        How often.
+    caution : float
+        How many standard errors of the prediction are taken off it; see `nasviz.search.predictor_scorer`.
     tolerance : float
-        By how much of the predictor's score a network may be below the parent, for "balanced" and "edge".
+        By how much of the score a network may be below the parent, for "balanced" and "edge".
     flops, params, latency_ms : float, optional
         What a network may cost at most.
     seed : int
@@ -97,34 +109,14 @@ def search_cycles(
     limits = {"flops": flops, "params": params, "latency_ms": latency_ms}
     named = predictor if isinstance(predictor, str) else type(predictor).__qualname__
     facts = {"cycle": cycle, "predictor": named, "goal": goal, "explore": explore, "budget": budget, "seed": seed,
-             "tolerance": tolerance, **limits}  # fmt: skip
-    name = _name(facts, start)
-    result = _searched(run, start, predictor, facts, limits, run.folder / SEARCHES / f"{name}.jsonl", report)
-    chosen = [each for each in result.best if each.number > 0][:survivors]
-    if not chosen:
-        raise ValueError("the search found no network that keeps the limits; allow more, or give a larger budget.")
-    made = []
-    for place, each in enumerate(chosen):
-        done = _written(run, name, place)
-        if done is None:
-            low = SEARCHING + (1 - SEARCHING) * place / len(chosen)
-            high = SEARCHING + (1 - SEARCHING) * (place + 1) / len(chosen)
-            done = train_cycle(
-                run,
-                _module(each.candidate.graph, start, training.seed),
-                task,
-                training,
-                name=f"search, {goal} {place + 1}",
-                parent=cycle,
-                note=_note(each, result, named),
-                source={"graph": True, "search": {"id": name, "place": place, "predicted": each.score, **facts}},
-                scratch=scratch,
-                report=_part(report, low, high, f"network {place + 1} of {len(chosen)}: "),
-            )
-        made.append(done)
+             "survivors": survivors, "rounds": rounds, "caution": caution, "tolerance": tolerance,
+             **limits}  # fmt: skip
+    work = _Work(run, start, facts, task, training, scratch, report)
+    report(0.0, "loading the predictor")
+    work.search(predictor, limits)
     sign = 1 if run.higher_is_better else -1
     worst = -sign * float("inf")
-    return max(made, key=lambda c: sign * (worst if (v := c.metrics.get(run.primary)) is None else v))
+    return max(work.made.values(), key=lambda c: sign * (worst if (v := c.metrics.get(run.primary)) is None else v))
 
 
 def edge_build(
@@ -135,6 +127,8 @@ def edge_build(
     explore: str = TOPOLOGY,
     budget: int = 3000,
     survivors: int = 2,
+    rounds: int = 1,
+    caution: float = 0.0,
     tolerance: float = 0.005,
     flops: float | None = None,
     params: float | None = None,
@@ -148,8 +142,8 @@ def edge_build(
     """`search_cycles` with the goal "edge": a network for small computers, at most `tolerance` below the cycle's."""
     return search_cycles(
         run, cycle, predictor=predictor, goal="edge", explore=explore, budget=budget, survivors=survivors,
-        tolerance=tolerance, flops=flops, params=params, latency_ms=latency_ms, seed=seed, task=task, training=training,
-        scratch=scratch, report=report,
+        rounds=rounds, caution=caution, tolerance=tolerance, flops=flops, params=params, latency_ms=latency_ms,
+        seed=seed, task=task, training=training, scratch=scratch, report=report,
     )  # fmt: skip
 
 
@@ -163,6 +157,8 @@ def search_job(
     explore: str = TOPOLOGY,
     budget: int = 3000,
     survivors: int = 3,
+    rounds: int = 1,
+    caution: float = 0.0,
     tolerance: float = 0.0,
     flops: float | None = None,
     params: float | None = None,
@@ -192,8 +188,10 @@ def search_job(
         As `train_cycle` takes it.
     name : str, optional
         Of the new run.
-    predictor, goal, explore, budget, survivors, tolerance, flops, params, latency_ms, seed, task, training
+    predictor, goal, explore, budget, survivors, rounds, caution, tolerance, flops, params, latency_ms, seed, task
         See `search_cycles`.
+    training : Training
+        Of the networks, cycle 0 made from `network` included.
     scratch, report
         See `train_cycle`.
 
@@ -229,49 +227,101 @@ def search_job(
             train_cycle(new, network, task, training, scratch=scratch, report=_part(report, 0, SEARCHING / 2, ""))
     search_cycles(
         new, 0, predictor=predictor, goal=goal, explore=explore, budget=budget, survivors=survivors,
-        tolerance=tolerance, flops=flops, params=params, latency_ms=latency_ms, seed=seed, task=task, training=training,
-        scratch=scratch, report=report,
+        rounds=rounds, caution=caution, tolerance=tolerance, flops=flops, params=params, latency_ms=latency_ms,
+        seed=seed, task=task, training=training, scratch=scratch, report=report,
     )  # fmt: skip
     return new
 
 
-def _searched(run: Run, start: Cycle, predictor: Any, facts: Mapping[str, Any], limits: Mapping[str, Any], log: Path,
-              report: Report) -> "Result":  # fmt: skip
-    from nasviz.search.goals import Limits
-    from nasviz.search.hunt import predictor_scorer, search
-    from nasviz.search.predictors import predictor as named
-    from nasviz.search.spaces import GraphSpace
+@dataclass
+class _Work:
+    """One search of a run: what it found is trained here, and remembered as cycles."""
 
-    report(0.0, "loading the predictor")
-    space = GraphSpace([start.graph()], macro=facts["explore"] == TOPOLOGY)
-    scorer = predictor_scorer(named(predictor) if isinstance(predictor, str) else predictor, space)
-    return search(
-        space,
-        scorer,
-        starts=space.starts,
-        budget=facts["budget"],
-        seed=facts["seed"],
-        goal=facts["goal"],
-        tolerance=facts["tolerance"],
-        limits=Limits(**limits),
-        settings={"iterations": ROUNDS, "k": PARENTS, "children": -(-facts["budget"] // ROUNDS)},
-        log=log,
-        report=_part(report, 0.0, SEARCHING, ""),
-    )
+    run: Run
+    start: Cycle
+    facts: Mapping[str, Any]
+    task: Task
+    training: Training
+    scratch: Path | None
+    report: Report
+    made: dict[str, Cycle] = field(default_factory=dict)
+
+    def search(self, predictor: Any, limits: Mapping[str, Any]) -> None:
+        """Do the rounds; `made` then has their cycles by the networks' keys."""
+        from nasviz.search.goals import Limits
+        from nasviz.search.predictors import predictor as named
+        from nasviz.search.spaces import GraphSpace
+        from nasviz.search.trained import trained_search
+
+        space = GraphSpace([self.start.graph()], macro=self.facts["explore"] == TOPOLOGY)
+        self.first = space.starts[0].key
+        self.name = _name(self.facts, self.first)
+        rounds = self.facts["rounds"]
+        trained_search(
+            space,
+            named(predictor) if isinstance(predictor, str) else predictor,
+            self.train,
+            starts=space.starts,
+            **{name: self.facts[name] for name in ("rounds", "survivors", "budget", "caution", "goal", "tolerance")},
+            steps=STEPS if rounds == 1 else FEW_STEPS,
+            limits=Limits(**limits),
+            seed=self.facts["seed"],
+            folder=self.run.folder / SEARCHES / self.name,
+            report=lambda done, text: self._tell(int(done * rounds) + 1, SEARCHING * (done * rounds % 1), text),
+        )
+
+    def train(self, each: "Trained", number: int) -> float:
+        """The primary metric of the network's cycle, higher is better; where there is none yet, it is made."""
+        cycle = self.start if not each.round else _written(self.run, self.name, each) or self._made(each)
+        if each.round:
+            self.made[each.scored.key] = cycle
+        else:
+            self.predicted = each.scored
+        value = cycle.metrics.get(self.run.primary)
+        return -math.inf if value is None else value if self.run.higher_is_better else -value
+
+    def _made(self, each: "Trained") -> Cycle:
+        parent, count = self.made.get(each.parent, self.start), self.facts["survivors"]
+        of_all = f"{each.round}." if self.facts["rounds"] > 1 else ""
+        step = (1 - SEARCHING) / count
+        text = f"network {each.place + 1} of {count}: "
+
+        def tell(done: float, message: str) -> None:
+            self._tell(each.round, SEARCHING + step * (each.place + min(done, 0.98)), text + message)
+
+        return train_cycle(
+            self.run,
+            _module(each.scored.candidate.graph, parent, self.training.seed),
+            self.task,
+            self.training,
+            name=f"search, {self.facts['goal']} {of_all}{each.place + 1}",
+            parent=parent.index,
+            note=_note(each, self.predicted, self.facts),
+            source={"graph": True, "search": {"id": self.name, "round": each.round, "place": each.place,
+                                              "predicted": each.scored.score, **self.facts}},
+            scratch=self.scratch,
+            report=tell,
+        )  # fmt: skip
+
+    def _tell(self, number: int, done: float, text: str) -> None:
+        """Report how far a round is."""
+        rounds = self.facts["rounds"]
+        number = min(number, rounds)
+        before = f"round {number} of {rounds}, " if rounds > 1 else ""
+        self.report(0.99 * (number - 1 + min(done, 0.98)) / rounds, before + text)
 
 
-def _name(facts: Mapping[str, Any], start: Cycle) -> str:
-    from nasviz.search.shapes import key
-
-    text = json.dumps({**facts, "graph": key(start.graph())}, sort_keys=True)
+def _name(facts: Mapping[str, Any], graph: str) -> str:
+    text = json.dumps({**facts, "graph": graph}, sort_keys=True)
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _written(run: Run, name: str, place: int) -> Cycle | None:
+def _written(run: Run, name: str, each: "Trained") -> Cycle | None:
     """The cycle of a survivor, if an earlier start of the search wrote it."""
+    wanted = [name, each.round, each.place]
     for cycle in run.cycles:
         search = cycle.source.get("search")
-        if isinstance(search, Mapping) and (search.get("id"), search.get("place")) == (name, place):
+        if isinstance(search, Mapping) and [search.get(k) for k in ("id", "round", "place")] == wanted:
             return cycle
     return None
 
@@ -291,11 +341,10 @@ def _module(graph: Any, start: Cycle, seed: int) -> "nn.Module":
     return module
 
 
-def _note(each: Any, result: "Result", predictor: str) -> str:
-    first = result.scored[0]
-    change = each.cost.flops / max(first.cost.flops, 1) - 1
+def _note(each: "Trained", first: Any, facts: Mapping[str, Any]) -> str:
+    change = each.scored.cost.flops / max(first.cost.flops, 1) - 1
     return (
-        f"Found by search ({result.judge.goal.value}): predicted {each.score:.4g} by {predictor!r}, the start "
+        f"Found by search ({facts['goal']}): predicted {each.scored.score:.4g} by {facts['predictor']!r}, the start "
         f"{first.score:.4g}; {abs(change):.0%} {'fewer' if change < 0 else 'more'} FLOPs."
     )
 

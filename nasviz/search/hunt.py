@@ -20,6 +20,8 @@ from nasviz.search.spaces import Space
 Scorer = Callable[[Sequence[Any]], Sequence[float]]
 """Candidates → how good each is; higher is better, and comparable between calls."""
 Report = Callable[[float, str], None]
+HALF_OF_90 = 1.645
+"""Half the width of an interval that holds 90 % of a normal distribution, in standard deviations."""
 STALE = 50
 """Batches in a row without a new candidate after which a search is at its end."""
 
@@ -31,7 +33,7 @@ class Predictor(Protocol):
         """A row a network, with a column ``score``, and ``accuracy`` where it predicts one."""
 
 
-def predictor_scorer(predictor: Predictor, space: Space, column: str = "") -> Scorer:
+def predictor_scorer(predictor: Predictor, space: Space, column: str = "", caution: float = 0.0) -> Scorer:
     """The scorer of a predictor.
 
     Parameters
@@ -43,6 +45,9 @@ def predictor_scorer(predictor: Predictor, space: Space, column: str = "") -> Sc
     column : str
         Which column counts; by default ``accuracy`` where there is one, as the score of an ensemble is standardised
         over the networks that are ranked together, and so those of two batches cannot be compared; else ``score``.
+    caution : float
+        How many standard errors are taken off, so that a network which the predictor knows little about is worth less:
+        of ``spread``, or of what an interval of 90 % from ``low`` on says. A table with neither is taken as it is.
     """
 
     def score(candidates: Sequence[Any]) -> np.ndarray:
@@ -50,7 +55,12 @@ def predictor_scorer(predictor: Predictor, space: Space, column: str = "") -> Sc
         name = column or ("accuracy" if "accuracy" in table else "score")
         if name not in table:
             raise ValueError(f"column={name!r}: the predictor's table has {', '.join(map(str, table))}.")
-        return table[name].to_numpy(dtype=float)
+        value = table[name].to_numpy(dtype=float)
+        if caution and "spread" in table:
+            return value - caution * table["spread"].to_numpy(dtype=float)
+        if caution and "low" in table:
+            return value - caution * (value - table["low"].to_numpy(dtype=float)) / HALF_OF_90
+        return value
 
     return score
 
@@ -162,7 +172,7 @@ def search(
     facts |= {"tolerance": tolerance, "limits": asdict(limits), "starts": [space.key(start) for start in starts]}
     return run(
         space, scorer, chosen, starts=starts, budget=budget, goal=goal, tolerance=tolerance, limits=limits, costs=costs,
-        keep=keep, log=_Log(log, facts), progress=progress, report=report, label=f"search ({method})",
+        keep=keep, log=Log(log, facts), progress=progress, report=report, label=f"search ({method})",
     )  # fmt: skip
 
 
@@ -178,13 +188,13 @@ def run(
     limits: Limits | None = None,
     costs: bool = True,
     keep: int = 10,
-    log: "_Log | None" = None,
+    log: "Log | None" = None,
     progress: bool = False,
     report: Report | None = None,
     label: str = "search",
 ) -> Result:
     """`search` with a method that is made already; its parameters are those of `search`."""
-    hunt = _Hunt(space, scorer, method, limits or Limits(), costs, log or _Log(None, {}))
+    hunt = _Hunt(space, scorer, method, limits or Limits(), costs, log or Log(None, {}))
     hunt.begin(starts, goal, tolerance)
     with tqdm(total=budget, desc=label, disable=not progress) as bar:
         stale = 0
@@ -210,7 +220,7 @@ class _Hunt:
     method: Method
     limits: Limits
     costs: bool
-    log: "_Log"
+    log: "Log"
 
     def __post_init__(self) -> None:
         self.known: dict[str, Scored] = {}
@@ -301,7 +311,7 @@ def measured_latency(graph: ComputeGraph) -> float:
     return latency(to_module(graph), torch.zeros(graph.nodes[0].out_shape), repeats=15, warmup=3).median_ms
 
 
-class _Log:
+class Log:
     """What was scored, line by line as JSON: a search that goes on reads it before it scores anything itself."""
 
     def __init__(self, path: str | Path | None, facts: Mapping[str, Any]):

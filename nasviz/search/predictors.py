@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
 
 TREES = 100
+HERE = 3.0
+"""What a training of a network that a search has found weighs beside a label that was there before."""
 
 
 class ForestPredictor:
@@ -34,12 +36,35 @@ class ForestPredictor:
 
     def fit(self, bench: "Benchmark") -> Self:
         """A predictor that has learned all labels of a benchmark; this one stays as it is."""
+        accuracy = bench.table["accuracy"].to_numpy(dtype=float)
+        return self._grown(_features(bench.graphs()), accuracy, np.ones(len(accuracy)))
+
+    def learn(
+        self, graphs: Sequence[ComputeGraph], accuracy: Sequence[float], trainings: Sequence[int] | int = 1
+    ) -> Self:
+        """A predictor that knows these networks' accuracies besides what it has learned; this one stays as it is.
+
+        Parameters
+        ----------
+        graphs, accuracy : sequences of length N
+            Networks and the mean accuracy of each.
+        trainings : int or sequence of int
+            Over how many trainings it is the mean.
+        """
+        features, known, weights = self.labels_
+        counts = np.broadcast_to(np.asarray(trainings, dtype=float), len(graphs))
+        return self._grown(
+            np.vstack([features, _features(graphs)]), np.append(known, accuracy), np.append(weights, HERE * counts)
+        )
+
+    def _grown(self, features: np.ndarray, accuracy: np.ndarray, weights: np.ndarray) -> Self:
         from sklearn.ensemble import RandomForestRegressor
 
-        fitted = copy.copy(self)
-        fitted.forest_ = RandomForestRegressor(TREES, max_features=0.4, min_samples_leaf=2, random_state=self.seed)
-        fitted.forest_.fit(_features(bench.graphs()), bench.table["accuracy"].to_numpy(dtype=float))
-        return fitted
+        grown = copy.copy(self)
+        grown.labels_ = features, accuracy, weights
+        grown.forest_ = RandomForestRegressor(TREES, max_features=0.4, min_samples_leaf=2, random_state=self.seed)
+        grown.forest_.fit(features, accuracy, weights)
+        return grown
 
     def score(self, graphs: Sequence[ComputeGraph]) -> pd.DataFrame:
         """``score`` and ``accuracy``, both the mean of the trees, and ``spread``, their standard deviation."""

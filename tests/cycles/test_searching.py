@@ -30,6 +30,22 @@ class Counting:
         return pd.DataFrame({"score": [min(len(graph), 30) / 30 for graph in graphs]})
 
 
+class Learning(Counting):
+    """It thinks most of networks as long as the best that it has seen trained."""
+
+    wanted = 20
+
+    def score(self, graphs):
+        accuracy = [1 - abs(len(graph) - self.wanted) / 1000 for graph in graphs]
+        return pd.DataFrame({"score": accuracy, "accuracy": accuracy})
+
+    def learn(self, graphs, accuracy, trainings):
+        assert set(trainings) == {1} and len(graphs) == len(accuracy)
+        wiser = Learning()
+        wiser.wanted = len(graphs[int(np.argmax(accuracy))]) - 3
+        return wiser
+
+
 WAY = {"predictor": Counting(), "budget": 60, "survivors": 2, "training": SHORT}
 
 
@@ -91,6 +107,37 @@ def test_a_killed_search_ends_with_the_same_cycles(moment, begun, searched, tmp_
         assert ours.graph() == theirs.graph() and ours.source == theirs.source
         assert ours.metrics["accuracy"] == theirs.metrics["accuracy"]
         assert all(torch.equal(a, b) for a, b in zip(ours.weights().values(), theirs.weights().values(), strict=True))
+
+
+def test_the_next_round_begins_at_what_training_confirmed_also_after_a_kill(begun, tmp_path):
+    way = WAY | {"predictor": Learning(), "rounds": 2, "budget": 40, "goal": "performance"}
+    runs = {}
+    for name, moment in (("whole", None), ("killed", "round 2 of 2, network 1 of 2: training")):
+        shutil.copytree(begun, tmp_path / name)
+        run = Run.open(tmp_path / name, writable=True)
+
+        def kill(fraction, message, moment=moment):
+            assert 0 <= fraction < 0.99
+            if moment and moment in message:
+                raise KeyboardInterrupt
+
+        if moment:
+            with pytest.raises(KeyboardInterrupt):
+                search_cycles(run, 0, report=kill, **way)
+            assert len(run) == 3
+            run = Run.open(run.folder, writable=True)
+        search_cycles(run, 0, report=lambda *_: None, **way)
+        runs[name] = run
+    assert len(runs["whole"]) == 5
+    for ours, theirs in zip(runs["whole"].cycles, runs["killed"].cycles, strict=True):
+        assert ours.graph() == theirs.graph() and ours.source == theirs.source and ours.parent == theirs.parent
+        assert ours.metrics["accuracy"] == theirs.metrics["accuracy"]
+    first, second = runs["whole"].cycles[1:3], runs["whole"].cycles[3:]
+    assert [cycle.source["search"]["round"] for cycle in (*first, *second)] == [1, 1, 2, 2]
+    # What the predictor learned shows: it wants shorter networks than the best that was trained.
+    best = max(runs["whole"].cycles[:3], key=lambda cycle: cycle.metrics["accuracy"])
+    assert all(len(cycle.graph()) < len(best.graph()) for cycle in second)
+    assert all(cycle.parent in range(3) for cycle in second)
 
 
 def test_without_new_topology_operators_stay(begun, tmp_path):
