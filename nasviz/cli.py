@@ -12,8 +12,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nasviz import __version__
+from nasviz.cli_dashboard import dashboard
 from nasviz.cli_search import search
-from nasviz.resources import dashboards_folder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -110,34 +110,7 @@ def _traced(model: str, make: Callable[[], Any], given: Any, words: str) -> Any:
 
 
 app.command()(search)
-
-
-@app.command()
-def dashboard(
-    name: Annotated[str, typer.Argument(help="Which dashboard.")] = "ranking",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this computer.")] = 8866,
-    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
-    run: Annotated[Path | None, typer.Option(help="Of cycles: folder of the run. [default: the bundled one]")] = None,
-    allow_actions: Annotated[
-        bool, typer.Option("--allow-actions", help="Of cycles: let visitors train, too, not only read and download.")
-    ] = False,
-) -> None:
-    """Open a dashboard in the browser, served by Voilà to this computer alone."""
-    folder = _call(dashboards_folder)
-    known = sorted(page.stem for page in folder.glob("*.ipynb"))
-    if name not in known:
-        fail(f"there is no dashboard {name!r}; there are: {', '.join(known)}.")
-    if name != "cycles" and (run or allow_actions):
-        fail(f"--run and --allow-actions are for the dashboard 'cycles', not for {name!r}.")
-    from nasviz.views import cycles_environment, voila_command, voila_environment
-
-    os.environ.update(voila_environment())  # where Voilà looks for the template
-    os.environ.update(_call(cycles_environment, run, allow_actions))
-
-    from voila.app import Voila
-
-    _, _, _, *arguments = voila_command(folder / f"{name}.ipynb", port, browser)
-    Voila.launch_instance(argv=arguments)
+app.command()(dashboard)
 
 
 @app.command()

@@ -1,16 +1,11 @@
-"""The command line: what it prints, how it fails, and that a dashboard answers."""
+"""The command line: what it prints, and how it fails."""
 
 import csv
 import io
 import json
-import os
 import re
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
-from urllib.request import urlopen
 
 import pandas as pd
 import pytest
@@ -18,7 +13,6 @@ from typer.testing import CliRunner
 
 import nasviz as nv
 from nasviz.cli import _benchmark, app
-from nasviz.resources import dashboards_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,8 +76,6 @@ def test_cost_in_other_forms(shell, form):
         (["cost", "mynet:net", "--input", "3,6,6", "--convention", "nonsense"], "nonsense"),
         (["cost", "mynet:net", "--input", "3,6,6", "--format", "xml"], "xml"),
         (["cost", "mynet:net"], "--input"),
-        (["dashboard", "nonsense"], "there is no dashboard 'nonsense'; there are: .*ranking"),
-        (["dashboard", "--port", "0"], "--port"),
         (["data", "fetch", "nonsense"], "name='nonsense': no such file; known: nb101-108, nb101-full"),
         (
             ["data", "fetch", "gennape"],
@@ -164,43 +156,6 @@ def test_labels_of_a_family_come_from_gennapes_files(monkeypatch):
     assert _benchmark("hiaml", {"hiaml": "a.json"}) is bench and seen == [("gennape", "a.json")]
 
 
-def test_dashboard_passes_its_options_on(shell, monkeypatch):
-    from voila.app import Voila
-
-    seen = {}
-    monkeypatch.setattr(Voila, "launch_instance", lambda argv: seen.update(argv=argv, path=os.environ["JUPYTER_PATH"]))
-    monkeypatch.setenv("JUPYTER_PATH", "mine")
-    assert shell("dashboard", "--port", "4321", "--no-browser").exit_code == 0
-    page, *options = seen["argv"]
-    assert Path(page) == dashboards_folder() / "ranking.ipynb"
-    assert {"--port=4321", "--no-browser", "--Voila.ip=127.0.0.1", "--template=nasviz"} <= set(options)
-    assert seen["path"].split(os.pathsep)[-1] == "mine"
-    assert shell("dashboard").exit_code == 0
-    assert "--no-browser" not in seen["argv"]
-
-
-def test_dashboard_of_cycles_knows_its_run_and_what_visitors_may_do(shell, monkeypatch, tmp_path):
-    from voila.app import Voila
-
-    seen = {}
-    names = ["NASVIZ_RUN", "NASVIZ_ALLOW_ACTIONS", "JUPYTER_PATH"]
-    for name in names:
-        monkeypatch.setenv(name, "")
-    told = lambda argv: seen.update(argv=argv, **{name: os.environ.get(name) for name in names})  # noqa: E731
-    monkeypatch.setattr(Voila, "launch_instance", told)
-    nv.cycles.Run.create(tmp_path / "run")
-    assert shell("dashboard", "cycles", "--run", "run").exit_code == 0
-    assert Path(seen["argv"][0]) == dashboards_folder() / "cycles.ipynb"
-    assert (seen["NASVIZ_RUN"], seen["NASVIZ_ALLOW_ACTIONS"]) == (str(tmp_path / "run"), "0")
-    assert shell("dashboard", "cycles", "--allow-actions").exit_code == 0 and seen["NASVIZ_ALLOW_ACTIONS"] == "1"
-    for arguments, sentence in {
-        ("cycles", "--run", "nowhere"): "'nowhere' holds no run",
-        ("ranking", "--allow-actions"): "are for the dashboard 'cycles', not for 'ranking'",
-    }.items():
-        result = shell("dashboard", *arguments)
-        assert result.exit_code == 2 and sentence in result.stderr
-
-
 def test_demo_trains_the_run_of_the_demonstration(shell, monkeypatch, tmp_path):
     import nasviz.cycles.demonstration as demonstration
 
@@ -212,32 +167,3 @@ def test_demo_trains_the_run_of_the_demonstration(shell, monkeypatch, tmp_path):
     result = shell("demo", "--out", "made", "--networks", "3")
     assert result.exit_code == 0 and "<Run 'made': 0 cycles" in result.stdout
     assert (tmp_path / "made" / "run.json").is_file()
-
-
-def test_dashboard_answers_without_asking_anyone_else():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "nasviz.cli", "dashboard", "ranking", "--no-browser", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        page = fetch(f"http://127.0.0.1:{port}/", seconds=120)
-    finally:
-        server.terminate()
-        assert server.wait(30) == 0
-    assert 'data-voila="voila"' in page and page.rstrip().endswith("</html>")
-    loads = re.findall(r"<(?:link|script|img)\b[^>]*?(?:href|src)=[\"']?(https?://[^\"'> ]+)", page)
-    assert loads == []
-
-
-def fetch(url: str, seconds: float) -> str:
-    """The page at `url`, from a server that may still be starting. Voilà ends it when the last cell has run."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with urlopen(url, timeout=seconds) as answer:
-                return answer.read().decode()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.3)

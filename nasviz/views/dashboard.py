@@ -16,6 +16,7 @@ _logger = logging.getLogger(__name__)
 
 # Voilà loads every extension of JupyterLab that it finds; the pages need these.
 EXTENSIONS = ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget"]
+ERROR = "The terminal of the dashboard shows the details."
 # Columns of a ranking table that say what a network is, not how good a predictor thinks it is.
 FACTS = ["family", "arch", "accuracy", "macs"]
 
@@ -37,7 +38,7 @@ def voila_command(notebook: str | Path, port: int = 8866, browser: bool = True) 
     """
     command = [sys.executable, "-m", "voila", str(notebook), "--template=nasviz", "--Voila.ip=127.0.0.1"]
     command += [f"--port={port}", *(f"--VoilaConfiguration.extension_allowlist={name}" for name in EXTENSIONS)]
-    command += ["--VoilaExecutor.cell_error_instruction=The terminal of the dashboard shows the details."]
+    command += [f"--VoilaExecutor.cell_error_instruction={ERROR}"]
     return command if browser else [*command, "--no-browser"]
 
 
@@ -55,7 +56,7 @@ def guarded(build: Callable):
         import ipywidgets as widgets
 
         _logger.exception("this page could not be built")
-        style = "border-left: 4px solid #d55e00; padding: 8px 12px; background: #fbeae0; color: #222; line-height: 1.4"
+        style = "border-left: 4px solid #d55e00; padding: 8px 12px; background: #d55e001f; line-height: 1.4"
         text = html.escape(f"This page cannot be shown. {type(error).__name__}: {error}")
         return widgets.HTML(f'<p class="nasviz-error nasviz-panel" role="alert" style="{style}">{text}</p>')
 
