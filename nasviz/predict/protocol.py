@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from nasviz.families import names
 from nasviz.graph.cost import total_flops, total_macs
 from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.ensemble import Gennape, Settings, partition
@@ -133,7 +134,7 @@ def rankings(
         predicted_accuracy, FLOPs, params and a column an expert, NaN where the variant has none of this name.
     """
     tables = []
-    for family in tqdm(bench.families, "rank", disable=not progress):
+    for family in tqdm(sorted(bench.families, key=names().index), "rank", disable=not progress):
         target = bench.of(family)
         graphs, accuracy = target.graphs(progress=False), target.table["accuracy"].to_numpy()
         chosen, rest = draw(len(target), labels, seed)
