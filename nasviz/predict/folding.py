@@ -133,7 +133,7 @@ def fold(graphs: Sequence[ComputeGraph]) -> Folded:
     join(behind, before)
     ahead = join((kind == ACTIVATION) & ~behind & has_after & weighs[after], after)
     join((kind == NORM) & ~normed & has_after & (weighs[after] | ahead[after]), after)
-    while (further := into[into]).tolist() != into.tolist():
+    while not np.array_equal(further := into[into], into):
         into = further
     kept = into == itself
     for column, folded in (("norms", NORM), ("activations", ACTIVATION)):
@@ -141,8 +141,10 @@ def fold(graphs: Sequence[ComputeGraph]) -> Folded:
     params = COLUMNS.index("params")
     facts[:, params] = np.bincount(into, facts[:, params], minlength=count)
     place = np.cumsum(kept) - 1
-    pairs = place[into[edges]]
-    pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]][:, ::-1], axis=0)[:, ::-1]
+    sources, targets = place[into[source]], place[into[target]]
+    different = sources != targets
+    code = np.unique(targets[different] * count + sources[different])  # one number a pair sorts much faster than two
+    pairs = np.stack([code % count, code // count], axis=1)
     origin = (itself - np.repeat(start[:-1], np.diff(start)))[kept]
     start = np.concatenate([[0], np.cumsum(kept)])[start]
     nodes = pd.DataFrame(facts[kept], columns=list(COLUMNS))
@@ -198,13 +200,17 @@ def _only(key: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
 def levels(count: int, edges: np.ndarray) -> np.ndarray:
     """Length of the longest path to each of `count` nodes; `edges` are sorted by target."""
     level = np.zeros(count, dtype=int)
-    if not len(edges):
-        return level
     source, target = edges.T
-    firsts = np.flatnonzero(np.diff(target, prepend=-1))
-    heads = target[firsts]
-    while True:  # each round settles one more level of all networks at once
-        found = np.maximum.reduceat(level[source], firsts) + 1
-        if (found == level[heads]).all():
-            return level
-        level[heads] = found
+    waiting = np.bincount(target, minlength=count)  # predecessors whose own level is not known yet
+    degree = np.bincount(source, minlength=count)
+    by_source = target[np.argsort(source, kind="stable")]
+    first = np.cumsum(degree) - degree
+    settled = np.flatnonzero(waiting == 0)
+    for step in range(1, count + 1):
+        reached = by_source[ranges(first[settled], degree[settled])]
+        if not len(reached):
+            break
+        np.subtract.at(waiting, reached, 1)
+        settled = np.unique(reached[waiting[reached] == 0])
+        level[settled] = step
+    return level
