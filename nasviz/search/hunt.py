@@ -1,6 +1,7 @@
 """`search`: a method, a space and a predictor become a list of networks, best first."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from nasviz.files import short
 from nasviz.graph.graph import ComputeGraph
 from nasviz.search.goals import Cost, Goal, Judge, Limits, Progress, Scored
 from nasviz.search.methods import METHODS, Method, TopK
@@ -321,9 +323,13 @@ class Log:
         facts = json.loads(json.dumps(facts))
         if self.path.exists():
             # A line that was being written when the search was killed is cut off, and so has no end.
-            whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")
-            self._lines = [json.loads(line) for line in whole.splitlines()]
-            self.path.write_text(whole + "\n" if whole else "", encoding="utf-8")
+            whole, end, _ = self.path.read_bytes().rpartition(b"\n")
+            try:
+                self._lines = [json.loads(line) for line in whole.splitlines()]
+            except (ValueError, RecursionError) as error:
+                told = f"log={str(path)!r} is no log of a search ({short(error)}); name another file."
+                raise ValueError(told) from None
+            os.truncate(self.path, len(whole + end))
         if not self._lines:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps(facts) + "\n", encoding="utf-8")
@@ -336,7 +342,7 @@ class Log:
         if not self._lines:
             return None
         line = self._lines.pop()
-        if line.get("of") != _digest(keys) or what not in line:
+        if not isinstance(line, dict) or line.get("of") != _digest(keys) or what not in line:
             raise ValueError(
                 f"log={str(self.path)!r} was written by another version of the search, or from other networks; "
                 "name another file."
