@@ -102,7 +102,13 @@ def read_json(path: str | Path, what: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"path={str(path)!r} is no readable JSON ({error}); download {what} again.") from None
+        raise ValueError(f"path={str(path)!r} is no readable JSON ({short(error)}); download {what} again.") from None
+
+
+def short(reason: object, most: int = 300) -> str:
+    """An error, or what else is said of a file, as one line that fits into a sentence."""
+    text = " ".join(str(reason).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _is_tar(head: bytes) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nasviz.benchmarks.label import LOG_COLUMNS, read_log
+from nasviz.benchmarks.tables import read_card, read_frame
 from nasviz.families import get
 from nasviz.graph.cost import total_macs
 from nasviz.resources import write_atomically
@@ -100,11 +101,16 @@ def unbundle(folder: str | Path, log: str | Path, name: str = "digits") -> Path:
     ------
     FileNotFoundError
         If there is no such benchmark.
+    ValueError
+        If its files are damaged.
     """
     folder, log = Path(folder), Path(log)
-    card = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    table = pd.read_parquet(folder / f"{name}.parquet")
+    card = read_card(folder / f"{name}.json", {"seeds": list, "recipe": dict})
+    table = read_frame(folder / f"{name}.parquet")
     columns = [f"accuracy_{seed}" for seed in card["seeds"]]
+    missing = sorted({"family", "arch", "seconds", *columns}.difference(table.columns))
+    if missing:
+        raise ValueError(f"folder={str(folder)!r}: {name}.parquet lacks {', '.join(missing)}; it is no bundle.")
     runs = table[["family", "arch", "seconds", *columns]].melt(["family", "arch", "seconds"], None, "seed", "accuracy")
     runs["seed"] = runs["seed"].str.removeprefix("accuracy_").astype(int)
     lines = [json.dumps({"recipe": card["recipe"]}), *map(json.dumps, runs[LOG_COLUMNS].to_dict("records"))]

@@ -238,7 +238,7 @@ def read_log(log: Path) -> tuple[Recipe | None, list[dict[str, Any]]]:
                 recipe = Recipe(**entry["recipe"])
             else:
                 rows.append({column: entry[column] for column in LOG_COLUMNS})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"log={str(log)!r} is no log of label(): line {number} is {line[:80]!r}.") from error
     return recipe, rows
 

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from nasviz.benchmarks.benchmark import Benchmark
 from nasviz.benchmarks.tables import from_table
 from nasviz.families import get
+from nasviz.families.family import quoted
 from nasviz.families.nb301 import PREFIX
 from nasviz.files import checked_folder, read_json
 
@@ -123,7 +124,7 @@ def _number(source: Mapping[str, Any], key: str, needed: bool = False, top: floa
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top or value == math.inf:
         allowed = "from 0 on" if math.isinf(top) else f"from 0 to {top}"
-        raise ValueError(f"{key} is {value!r}; it must be a number {allowed}.")
+        raise ValueError(f"{key} is {quoted(value)}; it must be a number {allowed}.")
     return value
 
 

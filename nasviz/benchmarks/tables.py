@@ -1,6 +1,5 @@
 """Benchmarks from tables: the bundled one, published label files, and any table that you bring."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import pandas as pd
 
 from nasviz.benchmarks.benchmark import COLUMNS, Benchmark
 from nasviz.families import get
-from nasviz.files import checked
+from nasviz.families.family import quoted
+from nasviz.files import checked, read_json, short
 from nasviz.resources import data_folder
 
 FORMATS: Mapping[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
@@ -110,8 +110,8 @@ def read_frame(path: str | Path, text: Sequence[str] = ()) -> pd.DataFrame:
     path = checked(path, f"a {kind} table")
     try:
         return FORMATS[kind](path, text)
-    except (OSError, EOFError, ValueError) as error:  # pandas' and Arrow's own errors are ValueErrors
-        raise ValueError(f"path={str(path)!r} cannot be read as a {kind} table: {error}") from error
+    except Exception as error:  # of pandas, Arrow, or one of six ways to compress
+        raise ValueError(f"path={str(path)!r} cannot be read as a {kind} table: {short(error)}") from error
 
 
 def read_digits(path: str | Path | None = None) -> Benchmark:
@@ -120,8 +120,17 @@ def read_digits(path: str | Path | None = None) -> Benchmark:
     table, beside = read_frame(path), path.with_suffix(".json")
     if not beside.is_file():
         raise FileNotFoundError(f"path={str(path)!r}: its card {beside.name} is not beside it.")
-    card = json.loads(beside.read_text(encoding="utf-8"))
+    card = read_card(beside, {"name": str, "scale": str})
     return Benchmark(card["name"], table, card, card["scale"])
+
+
+def read_card(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+    """The card of a benchmark that `nasviz label` made, with at least these `fields` (name → type)."""
+    card = read_json(path, "the card of the benchmark")
+    for name, kind in fields.items():
+        if not isinstance(card, dict) or not isinstance(card.get(name), kind):
+            raise ValueError(f"path={str(path)!r} is no card of a benchmark: it has no {name!r}, or a wrong one.")
+    return card
 
 
 def read_nb101(path: str | Path, metric: str = "val_acc_108") -> Benchmark:
@@ -203,7 +212,7 @@ def _fractions(values: pd.Series, column: str, percent: bool | None) -> pd.Serie
     if len(bad):
         first = values.tolist()[bad[0]]
         raise ValueError(
-            f"column {column!r} holds no number in {len(bad)} of {len(values)} rows, first {first!r} in row {bad[0]}; "
+            f"column {column!r} holds no number in {len(bad)} of {len(values)} rows, first {quoted(first)} in row {bad[0]}; "
             "drop those rows first."
         )
     top = 100 if percent else 1

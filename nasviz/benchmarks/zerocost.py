@@ -12,6 +12,7 @@ from nasviz.benchmarks.benchmark import Benchmark
 from nasviz.benchmarks.nasbench301 import CARD as NB301_CARD
 from nasviz.benchmarks.tables import NB101_CARD, NB201_CARD, from_table
 from nasviz.families import get
+from nasviz.families.family import quoted
 from nasviz.families.nb201 import EDGES
 from nasviz.files import read_json
 
@@ -105,7 +106,7 @@ def _scores(entry: Any) -> dict[str, float]:
 def _number(source: Mapping[str, Any], key: str, proxy: str = "") -> float:
     value = source.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{proxy} {key} is {value!r}, which is no number.".lstrip())
+        raise ValueError(f"{proxy} {key} is {quoted(value)}, which is no number.".lstrip())
     return value
 
 

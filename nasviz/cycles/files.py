@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nasviz.files import short
 from nasviz.resources import write_atomically
 
 RUN, CYCLES = "run.json", "cycles"
@@ -100,7 +101,7 @@ def read_json(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSON and Unicode errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # JSON and Unicode errors are ValueErrors
         raise damaged(path, error) from error
     for name, kind in fields.items():
         if not isinstance(document, dict) or name not in document:
@@ -112,7 +113,7 @@ def read_json(path: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def damaged(path: Path, reason: object) -> ValueError:
     """The error of a file that cannot be read as what it is named."""
-    return ValueError(f"{str(path)!r} is damaged ({reason}); put back a copy of it, or remove its folder.")
+    return ValueError(f"{str(path)!r} is damaged ({short(reason)}); put back a copy of it, or remove its folder.")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -149,8 +149,11 @@ def get(name: str) -> Family:
     ValueError
         If there is no such family.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"name={quoted(name)}: the name of a family is a text; known: {', '.join(names())}.")
     if name not in _registered and name in _BUNDLED:
         import_module(_BUNDLED[name])
     if name not in _registered:
-        raise ValueError(f"name={name!r}: no such family; known: {', '.join(names())}. Add your own with register().")
+        known = ", ".join(names())
+        raise ValueError(f"name={quoted(name)}: no such family; known: {known}. Add your own with register().")
     return _registered[name]
