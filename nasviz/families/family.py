@@ -149,11 +149,10 @@ def get(name: str) -> Family:
     ValueError
         If there is no such family.
     """
-    if not isinstance(name, str):
-        raise ValueError(f"name={quoted(name)}: the name of a family is a text; known: {', '.join(names())}.")
-    if name not in _registered and name in _BUNDLED:
-        import_module(_BUNDLED[name])
-    if name not in _registered:
-        known = ", ".join(names())
-        raise ValueError(f"name={quoted(name)}: no such family; known: {known}. Add your own with register().")
-    return _registered[name]
+    if isinstance(name, str):  # a table may hold anything
+        if name not in _registered and name in _BUNDLED:
+            import_module(_BUNDLED[name])
+        if name in _registered:
+            return _registered[name]
+    known = ", ".join(names())
+    raise ValueError(f"name={quoted(name)}: no such family; known: {known}. Add your own with register().")
