@@ -17,6 +17,7 @@ import pandas as pd
 from nasviz.benchmarks.label import LOG_COLUMNS, read_log
 from nasviz.benchmarks.tables import read_card, read_frame
 from nasviz.families import get
+from nasviz.files import short
 from nasviz.graph.cost import total_macs
 from nasviz.resources import write_atomically
 
@@ -110,7 +111,7 @@ def unbundle(folder: str | Path, log: str | Path, name: str = "digits") -> Path:
     columns = [f"accuracy_{seed}" for seed in card["seeds"]]
     missing = sorted({"family", "arch", "seconds", *columns}.difference(table.columns))
     if missing:
-        raise ValueError(f"folder={str(folder)!r}: {name}.parquet lacks {', '.join(missing)}; it is no bundle.")
+        raise ValueError(f"folder={str(folder)!r}: {name}.parquet lacks {short(', '.join(missing))}; it is no bundle.")
     runs = table[["family", "arch", "seconds", *columns]].melt(["family", "arch", "seconds"], None, "seed", "accuracy")
     runs["seed"] = runs["seed"].str.removeprefix("accuracy_").astype(int)
     lines = [json.dumps({"recipe": card["recipe"]}), *map(json.dumps, runs[LOG_COLUMNS].to_dict("records"))]

@@ -1,6 +1,7 @@
 """The trained networks of NAS-Bench-301 (Zela, Siems et al., ICLR 2022), from its files ``results_*.json``."""
 
 import math
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -122,7 +123,7 @@ def _number(source: Mapping[str, Any], key: str, needed: bool = False, top: floa
     value = source.get(key)
     if value is None and not needed:
         return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top or value == math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= min(top, sys.float_info.max):
         allowed = "from 0 on" if math.isinf(top) else f"from 0 to {top}"
         raise ValueError(f"{key} is {quoted(value)}; it must be a number {allowed}.")
     return value

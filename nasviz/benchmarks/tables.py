@@ -207,13 +207,16 @@ def _check_columns(frame: pd.DataFrame, needed: Any) -> None:
 
 
 def _fractions(values: pd.Series, column: str, percent: bool | None) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    try:
+        numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    except OverflowError:
+        raise ValueError(f"column {column!r} holds a whole number beyond all floating-point ones.") from None
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
         first = values.tolist()[bad[0]]
         raise ValueError(
-            f"column {column!r} holds no number in {len(bad)} of {len(values)} rows, first {quoted(first)} in row {bad[0]}; "
-            "drop those rows first."
+            f"column {column!r} holds no number in {len(bad)} of {len(values)} rows, first {quoted(first)} in row "
+            f"{bad[0]}; drop those rows first."
         )
     top = 100 if percent else 1
     outside = np.flatnonzero((numbers < 0) | (numbers > top))

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,8 @@ def _number(source: Mapping[str, Any], key: str, proxy: str = "") -> float:
     value = source.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{proxy} {key} is {quoted(value)}, which is no number.".lstrip())
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise ValueError(f"{proxy} {key} is beyond all floating-point numbers.".lstrip())
     return value
 
 

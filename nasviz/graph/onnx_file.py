@@ -59,7 +59,10 @@ def read(model: "str | os.PathLike | onnx.ModelProto | Any") -> tuple["onnx.Mode
         ) from None
     if not proto.graph.node:
         raise ValueError(f"{label} holds no network; export the model again.")
-    return _light(proto, path.parent, label), label
+    try:
+        return _light(proto, path.parent, label), label
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{label} has a name that is no text ({one_line(error)}); it is damaged.") from None
 
 
 def subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:

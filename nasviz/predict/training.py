@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 from tqdm.auto import tqdm
 
+from nasviz.files import short
 from nasviz.resources import write_atomically
 
 
@@ -176,13 +177,17 @@ def _resume(path: Path | None, identity: dict, model: nn.Module, optimiser: torc
         theirs, history = (json.loads(metadata.get(name, "null")) for name in ("identity", "history"))
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is no checkpoint that can be read ({error}); delete it to start again.") from error
-    if theirs != identity:
+    if theirs != identity or not isinstance(history, list):
         raise ValueError(f"{path} is the checkpoint of another training; delete it or name another file.")
-    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            _, index, moment = name.split(".")
-            state.setdefault(int(index), {})[moment] = tensor
-    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+    try:
+        model.load_state_dict(weights)
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                _, index, moment = name.split(".")
+                state.setdefault(int(index), {})[moment] = tensor
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+    except (RuntimeError, ValueError) as error:  # its header is damaged: no other training has the same identity
+        raise ValueError(f"{path} does not fit the network ({short(error)}); delete it to start again.") from error
     return history
