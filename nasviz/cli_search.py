@@ -27,7 +27,9 @@ def search(
     budget: Annotated[int, typer.Option(min=1, help="Networks to score.")] = 3000,
     survivors: Annotated[int, typer.Option(min=1, help="Networks to train in each round.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; each begins at what training confirmed.")] = 1,
-    caution: Annotated[float, typer.Option(min=0, help="Standard errors taken off each prediction.")] = 0.0,
+    caution: Annotated[
+        float | None, typer.Option(min=0, help="Standard errors taken off a prediction. [default: 0; of table 7, 1]")
+    ] = None,
     fresh: Annotated[
         int | None, typer.Option(min=2, help="No run: compare start and found by so many trainings on the digits.")
     ] = None,
@@ -49,7 +51,7 @@ def search(
     ] = None,
     queries: Annotated[int, typer.Option(min=1, help="Labels that each method may look at.")] = 200,
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each method.")] = 20,
-    out: Annotated[Path, typer.Option(help="CSV file of a comparison.")] = Path("search.csv"),
+    out: Annotated[Path, typer.Option(help="CSV or Parquet file of a comparison.")] = Path("search.csv"),
 ) -> None:
     """Search for better networks from one on, and train the best; or compare search methods on a table of labels.
 
@@ -61,11 +63,20 @@ def search(
             _compare(benchmark, labels, predictor, queries, seeds, out)
             return
         if table7:
-            _table7(dict(text.partition("=")[::2] for text in labels or []), predictor, budget, seeds, caution, out)
+            _table7(
+                dict(text.partition("=")[::2] for text in labels or []),
+                predictor,
+                budget,
+                seeds,
+                1.0 if caution is None else caution,
+                out,
+            )
             return
         if fresh is not None and start is not None:
             way = {"goal": goal, "rounds": rounds, "survivors": survivors, "repeats": repeats, "budget": budget}
-            _confirm(start, predictor or "digits", out, fresh=fresh, seed=seed, caution=caution, macro=macro, **way)
+            _confirm(
+                start, predictor or "digits", out, fresh=fresh, seed=seed, caution=caution or 0.0, macro=macro, **way
+            )
             return
         from dataclasses import replace
 
@@ -83,7 +94,7 @@ def search(
             "budget": budget,
             "survivors": survivors,
             "rounds": rounds,
-            "caution": caution,
+            "caution": caution or 0.0,
             "flops": flops,
             "params": params,
             "latency_ms": latency,
@@ -139,6 +150,11 @@ def _network(text: str) -> Any:
     return getattr(import_module(name), rest)()
 
 
+def _write(table: Any, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(out, index=False) if out.suffix == ".parquet" else table.to_csv(out, index=False)
+
+
 def _compare(name: str, labels: list[str] | None, predictor: str | None, queries: int, seeds: int, out: Path) -> None:
     from nasviz.benchmarks import load
     from nasviz.search.benchmark import summary, trajectories
@@ -150,7 +166,7 @@ def _compare(name: str, labels: list[str] | None, predictor: str | None, queries
     bench = bench.of(family) if family else bench
     prior = named(predictor).score(bench.graphs(progress=True))["score"] if predictor else None
     table = trajectories(bench, prior=prior, queries=queries, seeds=seeds)
-    table.to_csv(out, index=False)
+    _write(table, out)
     trajectory_figure(table, f"{bench.name}: median of {seeds} searches, with quartiles").savefig(
         out.with_suffix(".svg"), metadata={"Date": None}
     )
@@ -174,7 +190,7 @@ def _confirm(start: str, predictor: str, out: Path, **way: Any) -> None:
         graph = trace(network, torch.zeros(1, 1, 8, 8))
     table = confirm(graph, named(predictor), log=out.with_suffix(".jsonl"), report=_Bar(), **way)
     table.insert(0, "start", start)
-    table.to_csv(out, index=False)
+    _write(table, out)
     typer.echo(verdict(table, by=["start"]).to_string(index=False))
 
 
@@ -189,5 +205,5 @@ def _table7(files: dict[str, str], name: str | None, budget: int, seeds: int, ca
     models = {f"Nasviz ({name or 'nb101'})": predictor(name or "nb101")}
     models["CL+FCM+T"] = clfcmt(benches["nb101"], out.with_suffix(""))
     table = table7(benches, models, budget=budget, seeds=range(seeds), caution=caution)
-    table.to_csv(out, index=False)
+    _write(table, out)
     typer.echo(report(table))

@@ -112,7 +112,8 @@ _OURS = ("scratch", "report")
 _TASK = Field("task", "Task")
 _SEARCH = (
     Field("budget", "Networks to score", int),
-    Field("survivors", "Networks to train", int),
+    Field("survivors", "Networks to train in a round", int),
+    Field("rounds", "Rounds, each from what training confirmed", int),
     Field("explore", "What may change", str, ("topology", "kernels and widths")),
     Field("tolerance", "Score that may be lost", float),
     Field("seed", "Seed of the search", int),

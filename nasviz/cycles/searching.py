@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 SEARCHES = "searches"
 SEARCHING = 0.3
 """The fraction of the work after which the search is over and the training begins."""
-STEPS, FEW_STEPS = 6, 2
-"""Mutations from a measured network to its farthest children: as in the paper, and where training is in the loop."""
+STEPS = 6
+"""Mutations from the start to its farthest children, of the paper's local search."""
 
 
 def search_cycles(
@@ -263,7 +263,7 @@ class _Work:
             self.train,
             starts=space.starts,
             **{name: self.facts[name] for name in ("rounds", "survivors", "budget", "caution", "goal", "tolerance")},
-            steps=STEPS if rounds == 1 else FEW_STEPS,
+            **({"steps": STEPS, "slack": 0.0} if rounds == 1 else {}),
             limits=Limits(**limits),
             seed=self.facts["seed"],
             folder=self.run.folder / SEARCHES / self.name,

@@ -33,7 +33,7 @@ LOOKED_AT = 300
 """Networks of a family without labels among which the start is; the paper's own is not known."""
 
 
-def clfcmt(bench: "Benchmark", folder: Path, networks: int = 5000) -> Gennape:
+def clfcmt(bench: "Benchmark", folder: Path, networks: int = 2500) -> Gennape:
     """The paper's predictor for this table, pretrained on some of the networks; read from the folder if it is there."""
     if (folder / "model.json").is_file():
         return Gennape.load(folder)

@@ -18,6 +18,8 @@ from nasviz.search.spaces import Space
 
 K = 10
 """Networks that have children within a round."""
+ALIKE = 0.005
+"""Two networks whose FLOPs and parameters differ by less than this share are most often one network in other words."""
 
 
 @dataclass
@@ -64,7 +66,8 @@ def trained_search(
     parents: int = 4,
     steps: int = 2,
     budget: int = 3000,
-    caution: float = 1.0,
+    caution: float = 0.0,
+    slack: float = 0.02,
     goal: Goal | str = Goal.balanced,
     tolerance: float = 0.0,
     limits: Limits | None = None,
@@ -100,6 +103,9 @@ def trained_search(
         Networks about which the predictor is asked, in all rounds together.
     caution : float
         See `predictor_scorer`.
+    slack : float
+        By how much more than the tolerance a prediction may be below the best parent's: it errs by about as much, and
+        training decides. With none, what is proposed is the parent in other words.
     goal, tolerance, limits
         See `search`. What was trained is judged by them too, with the measured accuracy as its score.
     seed : int
@@ -135,8 +141,8 @@ def trained_search(
         model = predictor if number == 1 else _learned(predictor, pool, space)
         result = search(
             space, predictor_scorer(model, space, caution=caution), starts=[each.scored.candidate for each in leaders],
-            budget=-(-budget // rounds), seed=seed + 1000 * (number - 1), goal=goal, tolerance=tolerance, limits=limits,
-            settings={"iterations": steps, "k": K, "children": children}, keep=survivors + len(pool),
+            budget=-(-budget // rounds), seed=seed + 1000 * (number - 1), goal=goal, tolerance=tolerance + slack,
+            limits=limits, settings={"iterations": steps, "k": K, "children": children}, keep=budget,
             log=Path(folder) / f"round-{number}.jsonl" if folder else None,
             report=report and (lambda done, text, before=number - 1: report((before + done) / rounds, text)),
         )  # fmt: skip
@@ -167,15 +173,26 @@ def _again(each: Trained, train: Train, times: int) -> None:
 
 
 def _chosen(result: Result, pool: Mapping[str, Trained], survivors: int, number: int) -> list[Trained]:
-    """The best that were not trained yet, each with the trained network that it comes from."""
+    """The best that were not trained yet, different ones first, each with the trained network that it comes from."""
+    different, others = [], []
+    costs = np.array([_logs(each) for each in [*(each.scored for each in pool.values()), *result.best]])
+    for position, each in enumerate(result.best, len(pool)):
+        if each.key not in pool:
+            far = np.abs(costs[:position] - costs[position]).max(axis=1) > ALIKE
+            (different if far.all() else others).append(each)
+    best = result.judge.best(different, survivors)
     from_whom = {each.key: each.parent for each in result.scored}
     chosen = []
-    for each in [each for each in result.best if each.key not in pool][:survivors]:
+    for each in [*best, *others][:survivors]:
         parent = each.parent
         while parent not in pool:
             parent = from_whom[parent]
         chosen.append(Trained(each, parent, number, len(chosen)))
     return chosen
+
+
+def _logs(each: Scored) -> tuple[float, float]:
+    return np.log(max(each.cost.flops, 1)), np.log(max(each.cost.params, 1))
 
 
 def _best(pool: Mapping[str, Trained], judge: Judge, k: int) -> list[Trained]:

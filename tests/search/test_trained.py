@@ -9,11 +9,12 @@ from nasviz.benchmarks.label import Recipe
 from nasviz.graph.cost import total_flops
 from nasviz.search import confirm as confirming
 from nasviz.search.confirm import confirm, verdict
-from nasviz.search.hunt import predictor_scorer
+from nasviz.search.goals import Cost, Goal, Judge, Scored
+from nasviz.search.hunt import Result, predictor_scorer
 from nasviz.search.predictors import ForestPredictor
 from nasviz.search.shapes import fault
 from nasviz.search.spaces import GraphSpace
-from nasviz.search.trained import trained_search
+from nasviz.search.trained import Trained, _chosen, trained_search
 
 ARCH = "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|"
 
@@ -148,3 +149,17 @@ def test_the_verdict_is_students_interval_of_paired_differences():
     assert row["low"] == pytest.approx(0.0175 - 3.182 * 0.009574 / 2, abs=1e-5)
     two = verdict(pd.concat([table.assign(start="x"), table.assign(start="y")]), by=["start"])
     assert list(two["start"]) == ["x", "y"]
+
+
+def test_of_networks_that_cost_the_same_one_is_trained_first():
+    """A mean rewritten as an average pooling costs about the same, and a training of it tells nothing new."""
+    costs = {"start": (1000, 100), "same": (1001, 100), "less": (800, 100), "again": (799, 100), "more": (900, 100)}
+    scored = [
+        Scored(None, name, score, Cost(*costs[name]), value=score, parent="start" if name != "more" else "less")
+        for name, score in (("start", 0.7), ("same", 0.9), ("less", 0.8), ("again", 0.75), ("more", 0.7))
+    ]
+    result = Result(scored, scored[1:], pd.DataFrame(), Judge(Goal.performance), 0)
+    pool = {"start": Trained(scored[0])}
+    chosen = _chosen(result, pool, 3, 2)
+    assert [each.scored.key for each in chosen] == ["less", "more", "same"]  # "same" only where room is left
+    assert [(each.parent, each.round, each.place) for each in chosen] == [("start", 2, n) for n in range(3)]
