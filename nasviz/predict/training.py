@@ -187,6 +187,8 @@ def _resume(path: Path | None, identity: dict, model: nn.Module, optimiser: torc
             if name.startswith("adam."):
                 _, index, moment = name.split(".")
                 state.setdefault(int(index), {})[moment] = tensor
+        if any(moments.keys() != {"step", "exp_avg", "exp_avg_sq"} for moments in state.values()):
+            raise ValueError("moments of its optimiser are missing")
         optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
     except (RuntimeError, ValueError) as error:  # its header is damaged: no other training has the same identity
         raise ValueError(f"{path} does not fit the network ({short(error)}); delete it to start again.") from error
