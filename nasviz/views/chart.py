@@ -5,7 +5,9 @@ from pathlib import Path
 
 import anywidget
 import plotly.graph_objects as go
-from traitlets import Bool, Int, List, Unicode
+from traitlets import Bool, Dict, Int, List, Unicode
+
+from nasviz.views.theme import DARK
 
 _JS = Path(__file__).parent / "js"
 
@@ -23,13 +25,15 @@ class Chart(anywidget.AnyWidget):
     sent once a page instead of once a chart (``js/chart.js`` says why that matters).
     """
 
-    _esm = sources("save.js", "chart.js")
+    _esm = sources("save.js", "dark.js", "chart.js")
     _css = _JS / "panel.css"
     figure = Unicode('{"data": [], "layout": {}}', help="the figure as JSON").tag(sync=True)
     selected = List(Int(min=0), help="selected points of the first trace, by row").tag(sync=True)
     description = Unicode(help="the chart in words, for those who do not see it").tag(sync=True)
     picture = Unicode(help="a PNG in base64 that is shown instead; empty: the chart").tag(sync=True)
     narrow = Bool(False, help="whether the chart has the width of a phone; the browser says so").tag(sync=True)
+    dark = Bool(False, help="whether the page is dark; the browser says so").tag(sync=True)
+    colours = Dict(DARK, help="what the colours of the theme become on a dark page").tag(sync=True)
     formats = List(Unicode(), help="what the buttons offer").tag(sync=True)
     interval = Int(0, min=0, help="milliseconds between two calls of on_tick while the page shows this; 0: none").tag(
         sync=True

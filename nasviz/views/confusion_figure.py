@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from nasviz.views.export import Picture
 from nasviz.views.text import shorten, verbatim
-from nasviz.views.theme import SCALE, matplotlib_style, percent, plotly_template
+from nasviz.views.theme import ON_DARK, ON_LIGHT, SCALE, matplotlib_style, percent, plotly_template
 
 WRITTEN_UP_TO = 15  # classes; of more, the numbers would not be readable in the cells
 DARK = 0.5  # of the scale; from there on text is black, since the scale goes from dark to light
@@ -122,7 +122,7 @@ def matrix_figure(matrix: Matrix, counts: bool, narrow: bool) -> go.Figure:
             "y": i,
             "text": text,
             "showarrow": False,
-            "font": {"size": 10 if narrow else 13, "color": "black" if shown[i, j] > DARK * top else "white"},
+            "font": {"size": 10 if narrow else 13, "color": ON_LIGHT if shown[i, j] > DARK * top else ON_DARK},
         }
         for i, row in enumerate(matrix.text(counts) if written else [])
         for j, text in enumerate(row)
@@ -161,7 +161,7 @@ def draw_matrix(matrix: Matrix, counts: bool, title: str) -> Picture:
         if size <= WRITTEN_UP_TO:
             for i, row in enumerate(matrix.text(counts)):
                 for j, text in enumerate(row):
-                    colour = "black" if shown[i, j] > DARK * top else "white"
+                    colour = ON_LIGHT if shown[i, j] > DARK * top else ON_DARK
                     ax.text(j, i, text, ha="center", va="center", fontsize="small", color=colour)
         figure.colorbar(image, ax=ax, label="samples" if counts else "% of the true class", shrink=0.8)
     return figure

@@ -12,10 +12,9 @@ from nasviz.views.export import Picture
 from nasviz.views.quantity import Quantity
 from nasviz.views.run_data import best
 from nasviz.views.text import hover, shorten, verbatim
-from nasviz.views.theme import BLUE, GREY, INK, ORANGE, matplotlib_style, plotly_template
+from nasviz.views.theme import BAND, BLUE, GREY, INK, ORANGE, matplotlib_style, plotly_template
 
 GRAPH, GAP, TOP, BOTTOM = 170, 76, 48, 56  # pixels
-BAND = "rgba(0, 0, 0, 0.09)"  # behind the selected cycle
 NARROW, WIDE, LINE = 250, 600, 15  # pixels: the least widths of a graph, and the height of a line of text
 VALUES_UP_TO = 12  # bars, with their values written above them in the picture
 

@@ -17,6 +17,7 @@ from nasviz.views.explorer_text import shape_text, word
 from nasviz.views.explorer_tree import Part, Tree
 from nasviz.views.network_figure import KINDS, kind
 from nasviz.views.quantity import Quantity
+from nasviz.views.theme import ON_DARK, ON_LIGHT
 
 ELEMENT = 4  # bytes of an element of an activation; graphs hold no types, so float32 is taken
 COUNTED = ("macs", "flops", "parameters", "activation_bytes")
@@ -213,7 +214,7 @@ class Scale:
         red, green, blue, _ = colour = colormaps["cividis"](place)
         linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)]
         luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))  # WCAG 2.2; black wins from 0.179 on
-        return to_hex(colour), "#000000" if luminance > 0.179 else "#ffffff"
+        return to_hex(colour), ON_LIGHT if luminance > 0.179 else ON_DARK
 
     @property
     def stops(self) -> list[str]:

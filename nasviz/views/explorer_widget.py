@@ -10,7 +10,7 @@ from traitlets import Int, Unicode
 from nasviz.views.chart import Chart, sources
 from nasviz.views.explorer_scene import Scene
 
-FILES = ("save.js", "viewport.js", "boxes.js", "pane.js", "explorer.js")
+FILES = ("save.js", "dark.js", "viewport.js", "boxes.js", "pane.js", "explorer.js")
 STYLES = ("panel.css", "explorer.css")
 
 

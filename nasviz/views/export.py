@@ -2,6 +2,7 @@
 
 import html
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from matplotlib.figure import Figure
 
 from nasviz.resources import write_atomically
-from nasviz.views.theme import FONT, INK, PLOTLY_CONFIG, matplotlib_style
+from nasviz.views.theme import DARK, FONT, INK, PLOTLY_CONFIG, matplotlib_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,42 @@ def save_view(view: Exportable, path: str | Path) -> Path:
     return write_atomically(path, lambda beside: beside.write_bytes(content))
 
 
+LOOK = f"""
+:root {{ color-scheme: light dark; --paper: #ffffff; --ink: {INK}; --line: #cccccc; --head: #eeeeee; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --paper: #212121; --ink: #e6e6e6; --line: #555555; --head: #333333; }}
+}}
+:root {{
+  --jp-layout-color0: var(--paper); --jp-layout-color2: var(--head); --jp-ui-font-color1: var(--ink);
+  --jp-border-color1: var(--line); --jp-border-color2: var(--line);
+}}
+body {{
+  font: 15px/1.4 {FONT}; color: var(--ink); background: var(--paper);
+  max-width: 1200px; margin: 1rem auto; padding: 0 .75rem;
+}}
+.table {{ overflow: auto; max-height: 70vh; }}
+th {{ text-align: left; position: sticky; top: 0; background: var(--paper); }}
+th, td {{ padding: .15rem .6rem; white-space: nowrap; text-align: left; font-variant-numeric: tabular-nums; }}
+"""
+# A figure of plotly follows the system's theme; it is drawn for light paper.
+FOLLOW = """
+const chart = document.querySelector(".plotly-graph-div");
+if (chart?.data) {
+  const light = JSON.parse(JSON.stringify({ data: chart.data, layout: chart.layout }));
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const draw = () => {
+    const { data, layout } = system.matches ? recolour(light, COLOURS) : structuredClone(light);
+    Plotly.react(chart, data, layout);
+  };
+  system.addEventListener("change", draw);
+  if (system.matches) draw();
+}
+"""
+
+
 def _page(view: Exportable) -> str:
+    from nasviz.views.chart import sources
+
     figure, table = view.figure(), view.export_table()
     chart = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=PLOTLY_CONFIG)
     title, text = html.escape(view.title), html.escape(view.describe())
@@ -87,15 +123,11 @@ def _page(view: Exportable) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>
-body {{ font: 15px/1.4 {FONT}; color: {INK}; max-width: 1200px; margin: 1rem auto; padding: 0 .75rem; }}
-.table {{ overflow: auto; max-height: 70vh; }}
-th {{ text-align: left; position: sticky; top: 0; background: white; }}
-th, td {{ padding: .15rem .6rem; white-space: nowrap; text-align: left; font-variant-numeric: tabular-nums; }}
-</style></head><body>
+<style>{LOOK}</style></head><body>
 <h1>{title}</h1>
 <figure style="margin: 0" role="figure" aria-label="{text}">{chart}<figcaption>{text}</figcaption></figure>
 <h2>The numbers</h2>
 <p>{note}</p><div class="table" tabindex="0">{cells}</div>
+<script type="module">{sources("dark.js")}{FOLLOW.replace("COLOURS", json.dumps(DARK))}</script>
 </body></html>
 """

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from nasviz.views.chart import Chart
 from nasviz.views.export import MIME, figure_bytes, save_view, view_bytes
 from nasviz.views.state import ViewState
+from nasviz.views.theme import darken
 
 _logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Panel(Shell):
         for box, name in boxes.items():
             box.add_class(f"nasviz-{name}")
         state.observe(self._on_picture, self.picture_trait)
+        self.chart.observe(self._on_picture, "dark")
 
     # -- what a subclass gives ----------------------------------------------------------------------------------------
 
@@ -214,10 +216,11 @@ class Panel(Shell):
     def describe_again(self) -> None:
         """Bring the description and the static picture up to the present state."""
         self.chart.description = self.describe()
-        self.chart.picture = self._png() if getattr(self.state, self.picture_trait) else ""
+        self.chart.picture = self._png(self.chart.dark) if getattr(self.state, self.picture_trait) else ""
 
-    def _png(self) -> str:
-        return base64.b64encode(figure_bytes(self.static(), "png")).decode()
+    def _png(self, dark: bool = False) -> str:
+        figure = self.static()
+        return base64.b64encode(figure_bytes(darken(figure) if dark else figure, "png")).decode()
 
     @guard
     def _on_picture(self, change) -> None:

@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 from nasviz.views.export import Picture
 from nasviz.views.pareto_choice import Choice
 from nasviz.views.text import verbatim
-from nasviz.views.theme import BLUE, GREY, INK, OKABE_ITO, ORANGE, matplotlib_style, plotly_template
+from nasviz.views.theme import BLUE, GREY, INK, NOTE, OKABE_ITO, ORANGE, OUT, VEIL, matplotlib_style, plotly_template
 
-OUT = "#B5B5B5"  # a cycle that breaks a constraint
 FRONT = OKABE_ITO[2]
 
 
@@ -123,7 +122,7 @@ def _notes(choice: Choice) -> list[dict]:
         side = "left" if place["x"] < (low + high) / 2 else "right"  # towards the middle, where there is room
         note = {"text": f"<b>{text}</b>", "x": place["x"], "y": place["y"], "showarrow": False, "xanchor": side}
         note |= {"yanchor": "bottom" if above else "top", "yshift": 9 if above else -9}
-        notes.append(note | {"bgcolor": "rgba(255, 255, 255, 0.75)"})
+        notes.append(note | {"bgcolor": NOTE})
     return notes
 
 
@@ -141,7 +140,7 @@ def _limits(choice: Choice) -> list[dict]:
             f"{name}ref": name,
             "layer": "below",
         }
-        veil = {"type": "rect", "fillcolor": "rgba(0, 0, 0, 0.05)", "line": {"width": 0}, f"{name}0": at}
+        veil = {"type": "rect", "fillcolor": VEIL, "line": {"width": 0}, f"{name}0": at}
         line = {"type": "line", "line": {"color": GREY, "dash": "dash", "width": 1}, f"{name}0": at, f"{name}1": at}
         shapes += [{**veil, **across, f"{name}1": far}, {**line, **across}]
     return shapes

@@ -29,6 +29,25 @@ SCALE = "Cividis"  # for numbers: even in lightness, safe for colour-blind reade
 GL_FROM = 3000  # points; above it plotly draws with WebGL, below it in SVG, which stays sharp and needs no GPU
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
+# Text on a colour of a scale, which is as light or dark on any paper. Not quite black and white, so that it stays.
+ON_LIGHT, ON_DARK = "#010101", "#FEFEFE"
+BAND, VEIL, NOTE = "rgba(0, 0, 0, 0.09)", "rgba(0, 0, 0, 0.05)", "rgba(255, 255, 255, 0.75)"  # plotly's: behind things
+OUT = "#B5B5B5"  # what does not count
+# What these colours become where the page is dark. The others are light enough: 3 to 1 or more against it.
+DARK = {
+    "#ffffff": "#212121",
+    "white": "#212121",
+    "#000000": "#ffffff",
+    "black": "#ffffff",
+    INK.lower(): "#e6e6e6",
+    GREY.lower(): "#a3a3a3",
+    GRID.lower(): "#3f3f3f",
+    OUT.lower(): "#6e6e6e",
+    BAND: "rgba(255, 255, 255, 0.14)",
+    VEIL: "rgba(255, 255, 255, 0.08)",
+    NOTE: "rgba(33, 33, 33, 0.75)",
+}
+
 RC = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
@@ -95,6 +114,32 @@ def matplotlib_style() -> Iterator[None]:
 
     with matplotlib.rc_context(RC):
         yield
+
+
+def darken(figure: Any) -> Any:
+    """Give a matplotlib Figure the colours for a dark page, in place, as js/dark.js does with a plotly figure."""
+    import numpy as np
+    from matplotlib.colors import to_rgba, to_rgba_array
+
+    pairs = [(to_rgba(old)[:3], to_rgba(new)[:3]) for old, new in DARK.items() if not old.startswith("rgba")]
+
+    def swap(colours: Any) -> Any:
+        rows = to_rgba_array(colours)
+        result = rows.copy()
+        for old, new in pairs:
+            result[np.all(np.isclose(rows[:, :3], old), axis=1), :3] = new
+        return result
+
+    figure.draw_without_rendering()  # before, not all ticks are there
+    for artist in figure.findobj():
+        for name in ("facecolor", "edgecolor", "markerfacecolor", "markeredgecolor", "color"):
+            get, put = getattr(artist, f"get_{name}", None), getattr(artist, f"set_{name}", None)
+            if get is None or put is None or (name == "color" and hasattr(artist, "get_facecolor")):
+                continue
+            colours = swap(get())
+            if len(colours):
+                put(colours if hasattr(artist, "get_offsets") or hasattr(artist, "get_paths") else colours[0])
+    return figure
 
 
 @cache

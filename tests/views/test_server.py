@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -208,6 +212,29 @@ def test_the_token_is_asked_for(broken):
         assert status == 302 and headers["Location"].startswith(f"{BASE}login") and not text
     status, text, _ = get(broken, f"/?token={TOKEN}")  # outside the prefix there is nothing
     assert status == 404 and "There is no such page" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forks on Linux alone")
+def test_a_server_that_is_killed_leaves_no_kernels(tmp_path):
+    def family():
+        return [pid.name for pid in Path("/proc").glob("[0-9]*") if belongs(pid)]
+
+    def belongs(pid):
+        try:
+            return os.readlink(pid / "fd" / "1") == str(tmp_path / "server.log")
+        except OSError:  # it has just ended, or is somebody else's
+            return False
+
+    with pytest.raises(AssertionError, match="in peace"), serving(tmp_path, "cycles") as port:
+        get(port, "/")
+        everybody = family()
+        server = min(everybody, key=int)
+        assert len(everybody) >= 4  # the server, what it forks from, a page that is open and one that is ready
+        os.kill(int(server), signal.SIGKILL)
+    end = time.monotonic() + 60
+    while family():
+        assert time.monotonic() < end, f"{family()} have survived their server"
+        time.sleep(0.2)
 
 
 def test_nobody_is_served_too_many(broken):

@@ -60,7 +60,8 @@ function render({ model, el }) {
 
   const draw = async () => {
     const loaded = await loadPlotly(model);
-    const { data, layout } = JSON.parse(model.get("figure")); // read after waiting: always the latest
+    const figure = JSON.parse(model.get("figure")); // read after waiting: always the latest
+    const { data, layout } = model.get("dark") ? recolour(figure, model.get("colours")) : figure;
     await loaded.react(place, data, layout, CONFIG);
     if (plotly) return;
     plotly = loaded;
@@ -107,6 +108,8 @@ function render({ model, el }) {
     resize();
   });
 
+  const endWatch = followTheme(model, el);
+
   // While the page shows the chart, Python is asked for news; the next time counts from its answer.
   let timer = 0;
   const tick = () => {
@@ -125,7 +128,7 @@ function render({ model, el }) {
     if (message.kind === "tock") count();
   };
 
-  const changes = { figure: redraw, selected: select, description: describe, picture: show, interval: count };
+  const changes = { figure: redraw, dark: redraw, selected: select, description: describe, picture: show, interval: count };
   for (const [name, react] of Object.entries(changes)) model.on(`change:${name}`, react);
   model.on("msg:custom", answered);
   count();
@@ -135,6 +138,7 @@ function render({ model, el }) {
   observer.observe(el);
   return () => {
     observer.disconnect();
+    endWatch();
     clearTimeout(timer);
     model.off("msg:custom", answered);
     for (const [name, react] of Object.entries(changes)) model.off(`change:${name}`, react);

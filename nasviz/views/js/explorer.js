@@ -71,6 +71,7 @@ function render({ model, el }) {
     model.save_changes();
   };
   const observer = new ResizeObserver(measure);
+  const endWatch = followTheme(model, el); // the drawing follows by itself; the picture comes from Python
   const changes = { figure: redraw, chosen: choose, description: describe, picture: show };
   for (const [name, react] of Object.entries(changes)) model.on(`change:${name}`, react);
   describe();
@@ -80,6 +81,7 @@ function render({ model, el }) {
   observer.observe(el);
   return () => {
     observer.disconnect();
+    endWatch();
     for (const [name, react] of Object.entries(changes)) model.off(`change:${name}`, react);
   };
 }

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import sys
 from importlib.metadata import EntryPoint
+from threading import Thread
 from typing import Any
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
@@ -48,7 +49,11 @@ class ForkedProvisioner(LocalProvisioner):
             return await super().launch_kernel(cmd, **kwargs)
         told = (cmd[3:], dict(kwargs.get("env") or os.environ), kwargs.get("cwd"))
         process = _CONTEXT.Process(target=_kernel, args=told)
-        await asyncio.to_thread(process.start)  # the first one waits until the pages are built
+        try:
+            await asyncio.to_thread(process.start)  # the first one waits until the pages are built
+        except (EOFError, OSError):
+            self.log.exception("The process to fork kernels from has ended; this kernel is a new process.")
+            return await super().launch_kernel(cmd, **kwargs)
         self.process, self.pid, self.pgid = _Child(process), process.pid, process.pid
         return self.connection_info
 
@@ -73,16 +78,24 @@ class _Child:
         os.kill(self.pid, signum)
 
 
+def _end_with_server() -> None:
+    """A server that was killed cannot end its kernels."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
 def _kernel(argv: list[str], environment: dict[str, str], folder: str | None) -> None:
     """What a fork does: it becomes a kernel."""
     import ipywidgets
     from ipykernel.kernelapp import launch_new_instance
 
     ipywidgets.register_comm_target()  # it does so when it is imported, but only in a kernel
+    sys.modules["debugpy"] = None  # nobody debugs these kernels; it is a third of the time that they need to start
     os.setsid()  # signals to a kernel go to it and what it has started, not to the server
     os.environ.clear()
     os.environ.update(environment)
     if folder:
         os.chdir(folder)
-    parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # when that process ends, the kernel does
+    Thread(target=_end_with_server, daemon=True).start()
+    parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # the kernel belongs to somebody, and says less
     launch_new_instance([*argv, parent])
