@@ -1,7 +1,8 @@
 """Learning a family from a few labels: Gaussian processes, a forest, and the fine-tuned graph neural networks.
 
-They err differently, so their mean rank is better than any of them. All but the last are learned again from the
-labelled networks' features when a model is loaded, which takes a second.
+They err differently, so their mean is better than any of them; each counts for as much as it knows of labels that it
+was not shown. All but the last are learned again from the labelled networks' features when a model is loaded, which
+takes seconds.
 """
 
 import warnings
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, rankdata
+from scipy.stats import norm, rankdata, spearmanr
 
 from nasviz.predict.anatomy import Anatomy
 from nasviz.predict.structure import spread_features
 from nasviz.predict.trust import conformal_factor
 
 if TYPE_CHECKING:
+    from sklearn.model_selection import KFold
+
     from nasviz.predict.layer_gnn import LayerGNN
 
-CLIP = 3.0  # standard deviations: a feature far outside the labelled networks says no more than that
-SUPPORT = ("structure", "embedding", "accuracy")
+CLIP = 3.0  # standard deviations: a feature far outside the labelled networks says no more than that, nor a prediction
+KNOWN = (0.1, 0.99)  # between these lies the correlation that a member is weighed by: none is left out, none rules
+SUPPORT = ("structure", "embedding", "accuracy", "left_out")
 """Names of the arrays that, with the tuned networks, are all that `FewShot` knows."""
 
 
@@ -75,7 +79,14 @@ class FewShot:
     tuned : sequence of LayerGNN
         The same, fine-tuned on the labels by `target`.
     seed : int
-        Of the forest.
+        Of the forest and the folds.
+
+    Attributes
+    ----------
+    weights_ : Series
+        How much each member counts, by its name; they sum to 1. With ρ the rank correlation of its predictions of
+        labels that were left out with those labels, a weight is proportional to ρ² / (1 − ρ²), the share of the
+        variance that it explains over the one that it does not.
     """
 
     def __init__(self, networks: Sequence["LayerGNN"], tuned: Sequence["LayerGNN"], seed: int = 0):
@@ -86,28 +97,66 @@ class FewShot:
         """Normal scores: Φ⁻¹((rank − ½) / N). Accuracies pile up below the best; their order is what is learned."""
         return norm.ppf((rankdata(accuracy) - 0.5) / len(accuracy))
 
-    def fit(self, anatomy: Anatomy, experts: pd.DataFrame, accuracy: np.ndarray) -> Self:
-        """Learn from labelled networks, what the experts say of them, and their accuracies."""
-        return self.learn({**self._views(anatomy, experts), "accuracy": np.asarray(accuracy, dtype=float)})
+    @staticmethod
+    def folds(labels: int, seed: int) -> "KFold":
+        """How labels are left out: five folds, or fewer labels one by one."""
+        from sklearn.model_selection import KFold
+
+        return KFold(min(5, labels), shuffle=True, random_state=seed)
+
+    def fit(self, anatomy: Anatomy, experts: pd.DataFrame, accuracy: np.ndarray, left_out: np.ndarray) -> Self:
+        """Learn from labelled networks.
+
+        Parameters
+        ----------
+        anatomy : Anatomy
+            The networks.
+        experts : DataFrame
+            What the pretrained experts say of them.
+        accuracy : ndarray of shape (N,)
+            Their accuracies, fractions.
+        left_out : ndarray of shape (N,)
+            What a network that was tuned without the fold of a label, one of `folds`, predicts of it.
+        """
+        known = {"accuracy": np.asarray(accuracy, dtype=float), "left_out": np.asarray(left_out, dtype=float)}
+        return self.learn({**self._views(anatomy, experts), **known})
 
     def learn(self, support: Mapping[str, np.ndarray]) -> Self:
         """Learn from the arrays `SUPPORT`."""
         from sklearn.ensemble import ExtraTreesRegressor
+        from sklearn.model_selection import cross_val_predict
 
         self.support_ = dict(support)
-        structure, embedding, accuracy = (self.support_[name] for name in SUPPORT)
+        structure, embedding, accuracy, left_out = (self.support_[name] for name in SUPPORT)
         target = self.target(accuracy)
         self.centre_, self.spread_ = accuracy.mean(), accuracy.std()
         self.on_structure_ = Process().fit(structure, target)
         self.on_embedding_ = Process().fit(embedding, target)
         self.of_accuracy_ = Process().fit(structure, (accuracy - self.centre_) / self.spread_)
         self.forest_ = ExtraTreesRegressor(300, min_samples_leaf=2, max_features=0.3, random_state=self.seed)
+        folds = self.folds(len(accuracy), self.seed)
+        unseen = {
+            "process": target - self.on_structure_.left_out()[0],
+            "process on embedding": target - self.on_embedding_.left_out()[0],
+            "process of accuracy": (accuracy - self.centre_) / self.spread_ - self.of_accuracy_.left_out()[0],
+            "forest": cross_val_predict(self.forest_, embedding, target, cv=folds),
+            **{f"tuned GNN_{i}": left_out for i in range(len(self.tuned))},
+        }
+        self.weights_ = pd.Series({name: _weight(values, target) for name, values in unseen.items()})
+        self.weights_ /= self.weights_.sum()
         self.forest_.fit(embedding, target)
         self.factor_ = conformal_factor(*self.of_accuracy_.left_out())
         return self
 
     def predict(self, anatomy: Anatomy, experts: pd.DataFrame) -> pd.DataFrame:
-        """A column a member, on any scale; ``accuracy`` (a fraction) and ``half``, half of its 90 % interval."""
+        """What is thought of networks.
+
+        Returns
+        -------
+        DataFrame
+            A column a member, its predicted normal score; ``score``, their weighted mean; ``accuracy``, a fraction;
+            ``half``, half of its 90 % interval.
+        """
         views = self._views(anatomy, experts)
         accuracy, deviation = self.of_accuracy_.predict(views["structure"])
         members = {
@@ -117,11 +166,27 @@ class FewShot:
             "forest": self.forest_.predict(views["embedding"]),
         }
         members |= {f"tuned GNN_{i}": anatomy.run(network)[0].astype(float) for i, network in enumerate(self.tuned)}
-        half = self.factor_ * deviation * self.spread_
-        return pd.DataFrame(members | {"accuracy": self.centre_ + self.spread_ * accuracy, "half": half})
+        members = pd.DataFrame(members)
+        return members.assign(
+            score=self.combine(members),
+            accuracy=self.centre_ + self.spread_ * accuracy,
+            half=self.factor_ * deviation * self.spread_,
+        )
+
+    def combine(self, members: pd.DataFrame) -> np.ndarray:
+        """The weighted mean (N,) of some members' columns."""
+        weights = self.weights_[members.columns]
+        return (members.clip(-CLIP, CLIP) @ (weights / weights.sum())).to_numpy()
 
     def _views(self, anatomy: Anatomy, experts: pd.DataFrame) -> dict[str, np.ndarray]:
         structure = np.hstack([anatomy.features.to_numpy(), experts[["GNN", "trees"]].to_numpy()])
         embeddings = [anatomy.run(network)[1] for network in self.networks]
         spread = spread_features(anatomy.folded).to_numpy()
         return {"structure": structure, "embedding": np.hstack([structure, spread, *embeddings])}
+
+
+def _weight(predicted: np.ndarray, target: np.ndarray) -> float:
+    """ρ² / (1 − ρ²) of Spearman's ρ; a constant prediction, which has none, knows nothing."""
+    rho = spearmanr(predicted, target).statistic if np.ptp(predicted) > 0 else 0.0
+    share = np.clip(rho, *KNOWN) ** 2
+    return share / (1 - share)

@@ -66,9 +66,11 @@ def _table(
     for name in parts:
         rows[f"{name} alone"] = pd.Series({"srcc": srcc(scores[name].to_numpy(), accuracy)})
         if model.few_shot:
-            rest = sum(ranks(scores[other]) for other in parts if other != name)
+            rest = model.few_shot.combine(scores[parts].drop(columns=name))
             rows[f"without {name}"] = pd.Series({"srcc": srcc(rest, accuracy)})
-    if not model.few_shot:
+    if model.few_shot:
+        rows["equal weights"] = pd.Series({"srcc": srcc(scores[parts].mean(axis=1), accuracy)})
+    else:
         equal = ranks(scores["GNN"]) + ranks(scores["trees"]) + ranks(scores["capacity"])
         rows["equal weights"] = pd.Series({"srcc": srcc(equal, accuracy)})
         rows["at home everywhere"] = pd.Series({"srcc": srcc(model.at_home(model.experts(anatomy)), accuracy)})

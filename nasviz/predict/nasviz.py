@@ -207,12 +207,12 @@ class Nasviz:
         With r the rank among the networks given, in (0, 1), the score is
         γ (γ r(at home) + (1 − γ) r(trees)) + (1 − γ) r(capacity): the weighted sum of both learned experts, the trees
         alone, and the mean rank by `nasviz.predict.anatomy.CAPACITY`. γ is the trust in the median novelty: a ranking
-        needs one rule for all. After fine-tuning the score is the mean rank by the members of `FewShot`.
+        needs one rule for all. After fine-tuning the score is that of `FewShot`, a predicted normal score.
 
         Parameters
         ----------
         graphs : sequence of ComputeGraph, or Anatomy
-            The networks to rank against each other; scores are relative to them.
+            The networks to rank against each other; scores without fine-tuning are relative to them.
 
         Returns
         -------
@@ -239,8 +239,7 @@ class Nasviz:
             own["capacity"] = capacity
         else:
             own = self.few_shot.predict(anatomy, experts)
-            middle, half = own.pop("accuracy"), own.pop("half")
-            score = own.apply(ranks).mean(axis=1)
+            score, middle, half = own.pop("score"), own.pop("accuracy"), own.pop("half")
             bounds = [middle, middle - half, middle + half]
         result = pd.DataFrame({"score": np.asarray(score)})
         result[["accuracy", "low", "high"]] = np.clip(np.stack(bounds, axis=1), 0, 1)
@@ -275,16 +274,23 @@ class Nasviz:
                 f"fine-tuning needs at least five networks of different accuracy, got {len(accuracy)}; "
                 "the paper uses 50."
             )
-        tuned = []
-        for member, network in enumerate(tqdm(self.networks, "fine-tune", disable=not progress)):
-            tuned.append(
-                fit_layer_gnn(
-                    anatomy.layers, range(len(anatomy)), FewShot.target(accuracy), network=network,
-                    epochs=self.settings.tune_epochs, lr=self.settings.tune_lr, batch_size=10,
-                    seed=seed + 1000 * member,
-                )[0]
-            )  # fmt: skip
-        few_shot = FewShot(self.networks, tuned, seed).fit(anatomy, self.experts(anatomy), accuracy)
+        target, everything = FewShot.target(accuracy), np.arange(len(accuracy))
+        folds = FewShot.folds(len(accuracy), seed)
+        bar = tqdm(total=len(self.networks) + folds.n_splits, desc="fine-tune", disable=not progress)
+
+        def tune(member: int, rows: np.ndarray) -> LayerGNN:
+            bar.update()
+            return fit_layer_gnn(
+                anatomy.layers, rows, target[rows], network=self.networks[member], epochs=self.settings.tune_epochs,
+                lr=self.settings.tune_lr, batch_size=10, seed=seed + 1000 * member,
+            )[0]  # fmt: skip
+
+        with bar:
+            tuned = [tune(member, everything) for member in range(len(self.networks))]
+            left_out = np.empty(len(accuracy))
+            for rest, fold in folds.split(everything):  # the first network speaks for all: they differ in a seed
+                left_out[fold] = anatomy.take(fold).run(tune(0, rest))[0]
+        few_shot = FewShot(self.networks, tuned, seed).fit(anatomy, self.experts(anatomy), accuracy, left_out)
         card = self.card | {"fine_tuned_on": len(accuracy), "fine_tune_seed": seed}
         return type(self)(
             self.networks, self.trees, self.stack, self.space, self.transform, self.spread, self.settings, card,

@@ -22,7 +22,7 @@ from nasviz.resources import write_atomically
 if TYPE_CHECKING:
     from nasviz.predict.nasviz import Nasviz
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS, TREES, DOCUMENT = "weights.safetensors", "trees.txt", "model.json"
 
 

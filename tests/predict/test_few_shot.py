@@ -1,6 +1,7 @@
 """Learning from a few labels: Gaussian processes against their formulas, and the whole against data it can learn."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm, spearmanr
 from sklearn.base import clone
@@ -50,3 +51,31 @@ def test_left_out_errors_are_those_of_refitting_without_each_label(data):
 def test_the_target_is_the_normal_score():
     accuracy = np.array([0.9, 0.1, 0.5, 0.5])
     np.testing.assert_allclose(FewShot.target(accuracy), norm.ppf([3.5 / 4, 0.5 / 4, 2 / 4, 2 / 4]))
+
+
+def test_members_count_by_what_they_know_of_left_out_labels(data):
+    features, truth = data[0][:40], data[1][:40]
+    accuracy = 0.5 + truth / 20
+    support = {"structure": features, "embedding": features, "accuracy": accuracy}
+    noise = np.random.default_rng(1).normal(size=40)
+    knowing = FewShot([], [None]).learn({**support, "left_out": truth + noise / 4})
+    guessing = FewShot([], [None]).learn({**support, "left_out": noise})
+    silent = FewShot([], [None]).learn({**support, "left_out": np.zeros(40)})
+    for model in (knowing, guessing, silent):
+        assert model.weights_.sum() == pytest.approx(1) and (model.weights_ > 0).all()
+    share = [model.weights_["tuned GNN_0"] for model in (knowing, guessing, silent)]
+    assert share[0] > 0.2 > 0.03 > share[1] and 0 < share[2] < 0.03
+    process = FewShot.target(accuracy) - knowing.on_structure_.left_out()[0]
+    rho = [spearmanr(said, accuracy).statistic ** 2 for said in (truth + noise / 4, process)]
+    expected = rho[0] / (1 - rho[0]) / (rho[1] / (1 - rho[1]))
+    assert knowing.weights_["tuned GNN_0"] / knowing.weights_["process"] == pytest.approx(expected)
+
+
+def test_the_score_is_the_weighted_mean_of_what_members_say(data):
+    model = FewShot([], [None]).learn(
+        {"structure": data[0], "embedding": data[0], "accuracy": 0.5 + data[1] / 20, "left_out": data[1]}
+    )
+    said = pd.DataFrame({"process": [0.5, 1.0], "forest": [-1.0, 40.0]})
+    weights = model.weights_[["process", "forest"]].to_numpy()
+    expected = [np.average([0.5, -1], weights=weights), np.average([1, 3], weights=weights)]
+    np.testing.assert_allclose(model.combine(said), expected)
