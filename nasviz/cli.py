@@ -168,12 +168,13 @@ def evaluate(
 ) -> None:
     """Pretrain on one benchmark, rank others zero-shot and fine-tuned, and print a table of the GENNAPE paper."""
     from nasviz.predict.tables import budget_of, evaluate_table, report, worlds
+    from nasviz.resources import write_atomically
 
     files = dict(_pair(text, "--labels nb101=labels.csv") for text in labels or [])
     where = worlds(lambda name: _benchmark(name, files), train, target, list(files))
     allowed = budget_of(preset, seeds=seeds, draws=draws, labels=budget, proxy_networks=networks)
     results = _call(evaluate_table, table, where, allowed, methods=method, folder=checkpoint, jobs=jobs)
-    results.to_csv(out, index=False)
+    write_atomically(out, lambda path: results.to_csv(path, index=False))
     typer.echo(report(table, results, where, allowed))
 
 

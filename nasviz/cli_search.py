@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,8 +152,9 @@ def _network(text: str) -> Any:
 
 
 def _write(table: Any, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(out, index=False) if out.suffix == ".parquet" else table.to_csv(out, index=False)
+    from nasviz.resources import write_atomically
+
+    write_atomically(out, partial(table.to_parquet if out.suffix == ".parquet" else table.to_csv, index=False))
 
 
 def _compare(name: str, labels: list[str] | None, predictor: str | None, queries: int, seeds: int, out: Path) -> None:

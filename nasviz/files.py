@@ -105,9 +105,35 @@ def read_json(path: str | Path, what: str) -> Any:
         raise ValueError(f"path={str(path)!r} is no readable JSON ({short(error)}); download {what} again.") from None
 
 
+def check_version(found: object, known: int, label: str, again: str) -> None:
+    """Refuse a file of another format version, and say what to do.
+
+    Parameters
+    ----------
+    found : object
+        What the file says; it may be damaged.
+    known : int
+        What this version reads.
+    label : str
+        The beginning of the sentence: what has that version.
+    again : str
+        What to do about an older file, or one that says no version: "write it again".
+
+    Raises
+    ------
+    ValueError
+        If the two differ.
+    """
+    if type(found) is int and found == known:
+        return
+    newer = type(found) is int and found > known
+    what = "a newer nasviz wrote it: pip install -U nasviz" if newer else again
+    raise ValueError(f"{label} has format version {short(repr(found), 40)}, and this nasviz reads {known}; {what}.")
+
+
 def short(reason: object, most: int = 300) -> str:
     """An error, or what else is said of a file, as one line that fits into a sentence."""
-    text = " ".join(str(reason).split())
+    text = " ".join(str(reason).split()).rstrip(".")
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

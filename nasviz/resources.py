@@ -1,5 +1,6 @@
 """Where nasviz finds the files that it ships and keeps those that it makes, how it writes one safely; what is extra."""
 
+import errno
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -7,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
 
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -76,6 +78,11 @@ def write_atomically(path: str | Path, writer: Callable[[Path], object]) -> Path
     -------
     Path
         `path`.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, or the folder cannot be written to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,8 +92,11 @@ def write_atomically(path: str | Path, writer: Callable[[Path], object]) -> Path
         writer(beside)
         _sync(beside)
         beside.replace(path)
-    except BaseException:  # an interrupt, too, must leave nothing behind
+    except BaseException as error:  # an interrupt, too, must leave nothing behind
         beside.unlink(missing_ok=True)
+        if getattr(error, "errno", None) in FULL or "(os error 28)" in str(error):  # as safetensors tells it
+            told = f"No space left on device: {str(path)!r} stays as it was; make room and do it again"
+            raise OSError(errno.ENOSPC, told) from error
         raise
     if os.name == "posix":  # the new name is safe once the folder is on disk as well
         _sync(path.parent)

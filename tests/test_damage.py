@@ -95,8 +95,8 @@ def read_run(path):
         run.cycles[0].graph(), run.cycles[0].weights()
 
 
-def checkpoint(path):
-    model, schedule = torch.nn.Linear(1, 1), Schedule(size=4, batch_size=2, epochs=1, lr=0.1)
+def checkpoint(path, model=None):
+    model, schedule = model or torch.nn.Linear(1, 1), Schedule(size=4, batch_size=2, epochs=1, lr=0.1)
     train(model, lambda order: order.split(2), lambda rows: {"loss": model(torch.ones(len(rows), 1)).square().mean()},
           schedule, seed=0, checkpoint=path)  # fmt: skip
 

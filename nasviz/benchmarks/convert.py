@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from nasviz.benchmarks.benchmark import Benchmark
-from nasviz.files import checked
+from nasviz.files import check_version, checked, short
 from nasviz.graph import store
 
 ENDING = ".arrow"
@@ -85,8 +85,7 @@ def open_converted(path: str | Path) -> Benchmark:
         table.validate(full=True)
         metadata = table.schema.metadata or {}
         header = json.loads(metadata.get(_HEADER, b"{}"))
-        if header.get("version") != _VERSION:
-            raise ValueError(f"its version is {header.get('version')}, and this nasviz reads {_VERSION}")
+        check_version(header.get("version"), _VERSION, "it", "convert it again")
         columns = [name for name in table.column_names if name.startswith(_PREFIX)]
         given = None
         if columns:
@@ -95,4 +94,5 @@ def open_converted(path: str | Path) -> Benchmark:
         labels = table.drop_columns(columns).to_pandas(split_blocks=True)
         return Benchmark(header["name"], labels, header["card"], header["scale"], given)
     except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"path={str(path)!r} is no readable converted file ({error}); convert it again.") from error
+        told = f"path={str(path)!r} is no readable converted file ({short(error)}); convert it again."
+        raise ValueError(told) from error

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nasviz.files import short
+from nasviz.files import check_version, short
 from nasviz.resources import write_atomically
 
 RUN, CYCLES = "run.json", "cycles"
@@ -81,8 +81,7 @@ def read_run(run: Path) -> tuple[str, str, str, bool]:
     if not path.is_file():
         raise FileNotFoundError(f"folder={str(run)!r} holds no run: there is no {RUN}; Run.create makes one.")
     version = read_json(path, {"format_version": int})["format_version"]
-    if version != FORMAT_VERSION:
-        raise ValueError(f"{str(path)!r} has format version {version}; this nasviz reads {FORMAT_VERSION}.")
+    check_version(version, FORMAT_VERSION, repr(str(path)), "make the run again")
     name, task, primary = read_json(path, {"name": str, "task": str, "primary": dict}).values()
     if not isinstance(primary.get("name"), str) or not isinstance(primary.get("higher_is_better"), bool):
         raise damaged(path, f"its 'primary' is {primary!r}")

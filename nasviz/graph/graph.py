@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasviz.files import check_version, short
 from nasviz.graph.ops import Op
 
 if TYPE_CHECKING:
@@ -228,19 +229,15 @@ class ComputeGraph:
         metadata = table.schema.metadata or {}
         if b"nasviz.graph" not in metadata or "inputs" not in table.column_names:
             raise ValueError("the Arrow table lacks its 'nasviz.graph' metadata or inputs; to_arrow() makes both.")
-        header = json.loads(metadata[b"nasviz.graph"])
-        if header["version"] != FORMAT_VERSION:
-            raise ValueError(f"the graph has format version {header['version']}; this nasviz reads {FORMAT_VERSION}.")
-        nodes = nodes_from_arrow(table)
-        edges = [(source, target) for target, row in enumerate(table["inputs"].to_pylist()) for source in row]
-        return cls(
-            nodes,
-            edges,
-            header["outputs"],
-            header["name"],
-            header["unused_params"],
-            header["unused_bytes"],
-        )
+        try:
+            header = json.loads(metadata[b"nasviz.graph"])
+            check_version(header.get("version"), FORMAT_VERSION, "the graph", "make it again with to_arrow()")
+            nodes = nodes_from_arrow(table)
+            edges = [(source, target) for target, row in enumerate(table["inputs"].to_pylist()) for source in row]
+            facts = [header[name] for name in ("outputs", "name", "unused_params", "unused_bytes")]
+            return cls(nodes, edges, *facts)
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+            raise ValueError(f"the Arrow table holds no graph that can be read ({short(error)}).") from error
 
     def _repr_html_(self) -> str:
         counted = Counter(node.op.value for node in self.nodes).most_common()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasviz.files import check_version, short
 from nasviz.graph.graph import FORMAT_VERSION, ComputeGraph, Node, nodes_from_arrow, nodes_to_arrow
 from nasviz.resources import write_atomically
 
@@ -57,7 +58,8 @@ def read_graphs(path: str | Path) -> list[ComputeGraph]:
     try:
         return unpack(map_table(path))
     except (pa.ArrowException, OSError, TypeError, ValueError) as error:
-        raise ValueError(f"path={str(path)!r} is no readable file of graphs ({error}); write it again.") from error
+        told = f"path={str(path)!r} is no readable file of graphs ({short(error)}); write it again."
+        raise ValueError(told) from error
 
 
 def write_table(path: str | Path, table: "pyarrow.Table") -> Path:
@@ -146,8 +148,8 @@ class StoredGraphs(Sequence[ComputeGraph]):
         if not {b"nasviz.graphs", b"nasviz.nodes"} <= metadata.keys() or not table.schema.equals(_schema()):
             raise ValueError("it holds something else")
         version = metadata[b"nasviz.graphs"].decode(errors="replace")
-        if version != str(FORMAT_VERSION):
-            raise ValueError(f"it has format version {version}, and this nasviz reads {FORMAT_VERSION}")
+        found = int(version) if version.isdecimal() and len(version) < 9 else version
+        check_version(found, FORMAT_VERSION, "it", "write it again")
         node_table = pa.ipc.open_stream(metadata[b"nasviz.nodes"]).read_all()
         node_table.validate(full=True)
         table.validate(full=True)  # of lists of numbers, this looks at the offsets only

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
+from nasviz.files import check_version
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.encoder import Encoder, EndToEnd
 from nasviz.predict.mlp import MLP, MLPEnsemble
@@ -77,8 +78,7 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
         raise ValueError(f"{folder} holds a model that cannot be read ({error}); save it again.") from error
     version = document.get("format_version") if isinstance(document, dict) else None
-    if version != FORMAT_VERSION:
-        raise ValueError(f"{folder} holds a model of format version {version}; this nasviz reads {FORMAT_VERSION}.")
+    check_version(version, FORMAT_VERSION, f"the model in {folder}", "train it again")
     if document.get("sha256") != hashlib.sha256(content).hexdigest():
         raise ValueError(f"{folder}: weights.safetensors is not the file that model.json was written with.")
     try:

@@ -298,7 +298,7 @@ def test_no_run_and_a_second_run_in_one_folder_are_refused(run, tmp_path):
         ('{"format_version": 1}', "it has no 'name'"),
         ('{"format_version": true}', "its 'format_version' is True"),
         ('{"format_version": 1, "name": "a", "task": "", "primary": {"name": "x"}}', "its 'primary' is"),
-        ('{"format_version": 2}', "format version 2; this nasviz reads 1"),
+        ('{"format_version": 2}', "format version 2, and this nasviz reads 1"),
     ],
 )
 def test_a_damaged_run_json_is_named(run, content, reason):

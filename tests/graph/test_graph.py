@@ -140,7 +140,7 @@ def test_foreign_and_newer_arrow_tables_are_refused():
     for wrong, sentence in [
         (pa.table({"a": [1]}), "makes both"),
         (table.drop_columns("inputs"), "makes both"),
-        (newer, "format version 99; this nasviz reads 1"),
+        (newer, "format version 99, and this nasviz reads 1"),
         (table.drop_columns(["op", "kernel"]), "lacks the columns kernel, op"),
     ]:
         with pytest.raises(ValueError, match=sentence):

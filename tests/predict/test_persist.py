@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_told(folder, name, damage):
 @pytest.mark.parametrize("document", [[], "text", 3, None, {}, {"format_version": 99}, {"format_version": "1"}])
 def test_a_file_of_another_version_is_told(folder, document):
     (folder / "model.json").write_text(json.dumps(document))
-    with pytest.raises(ValueError, match="holds a model of format version .*; this nasviz reads 1"):
+    with pytest.raises(ValueError, match="has format version .*, and this nasviz reads 1"):
         Gennape.load(folder)
 
 
