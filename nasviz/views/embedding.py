@@ -206,8 +206,8 @@ class EmbeddingScatter(Panel):
 
     def figure(self) -> go.Figure:
         """The scatter as a plotly figure; the selection is in it."""
-        kind = go.Scattergl if len(self._x) > GL_FROM else go.Scatter
-        points = kind(
+        points = dict(  # no trace of plotly's: a figure checks each of its points once more
+            type="scattergl" if len(self._x) > GL_FROM else "scatter",
             x=self._xy[:, 0],
             y=self._xy[:, 1],
             mode="markers",
@@ -220,7 +220,8 @@ class EmbeddingScatter(Panel):
         )
         layout = {"template": plotly_template(), "height": 460, "dragmode": "lasso", "hovermode": "closest"}
         layout["uirevision"] = self._map_name  # who has zoomed in stays there when colours change
-        return go.Figure(points, {**layout, "xaxis_title_text": self._axes[0], "yaxis_title_text": self._axes[1]})
+        layout |= {"xaxis_title_text": self._axes[0], "yaxis_title_text": self._axes[1]}
+        return go.Figure([points], layout)
 
     def redraw(self) -> None:
         """Draw chart and tables in the present state."""
