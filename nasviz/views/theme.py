@@ -42,6 +42,7 @@ DARK = {
     INK.lower(): "#e6e6e6",
     GREY.lower(): "#a3a3a3",
     GRID.lower(): "#3f3f3f",
+    BLUE.lower(): "#2a78e4",  # as far from its neighbours, but lighter: points may be half transparent
     OUT.lower(): "#6e6e6e",
     BAND: "rgba(255, 255, 255, 0.14)",
     VEIL: "rgba(255, 255, 255, 0.08)",

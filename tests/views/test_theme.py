@@ -132,7 +132,7 @@ def test_a_figure_of_matplotlib_becomes_one_for_dark_paper():
     assert np.isclose(drawn, paper, atol=0.01).all(axis=-1).mean() > 0.5
     assert not np.isclose(drawn, 1, atol=0.01).all(axis=-1).any()  # nothing is white any more
     assert to_hex(axes.title.get_color()) == to_hex(axes.get_xticklabels()[0].get_color()) == DARK[INK.lower()]
-    assert to_hex(axes.lines[0].get_color()) == BLUE.lower()
+    assert to_hex(axes.lines[0].get_color()) == DARK[BLUE.lower()]
     assert [to_hex(colour) for colour in axes.collections[0].get_facecolor()] == [DARK[INK.lower()], ORANGE.lower()]
     assert to_hex(axes.texts[0].get_color()) == ON_LIGHT.lower()
 
