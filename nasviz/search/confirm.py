@@ -38,7 +38,10 @@ def confirm(
     report: Report | None = None,
     **way: Any,
 ) -> pd.DataFrame:
-    """Search with training in the loop, then train the start and the best found `fresh` times anew.
+    """Search with training in the loop, then train the start and what was found `fresh` times anew.
+
+    "found" is the network with the highest accuracy confirmed, "cheapest" the one with the fewest FLOPs of those that
+    were confirmed to be not below the start; they may be one and the same.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def confirm(
     predictor : Predictor
         Proposes.
     fresh : int
-        Trainings of each of the two, with the same seeds for both.
+        Trainings of each, with the same seeds for all.
     recipe : Recipe, optional
         Of every training.
     seed : int
@@ -64,8 +67,8 @@ def confirm(
     Returns
     -------
     DataFrame
-        One row a training: network (its key), kind ("start", "found", "proposed"), phase ("search", "fresh"), round,
-        seed, accuracy, predicted (before it was trained, less what caution takes off), flops, params.
+        One row a training: network (its key), kind ("start", "found", "cheapest", "proposed"), phase ("search" or
+        "fresh"), round, seed, accuracy, predicted (before it was trained, less what caution takes off), flops, params.
 
     Raises
     ------
@@ -96,11 +99,14 @@ def confirm(
     ranked = trained_search(space, predictor, train, starts=space.starts, seed=seed, report=report, **way)
     start = next(each for each in ranked if not each.round)
     found = next(each for each in ranked if each.round)
-    for each in (start, found):
-        for number in range(fresh):
+    repeats = len(start.accuracies)
+    equal = [each for each in ranked if each.round and len(each.accuracies) >= repeats and each.mean >= start.mean]
+    cheapest = min(equal or [found], key=lambda each: each.scored.cost.flops)
+    for number in range(fresh):
+        for each in (start, found) if cheapest is found else (start, found, cheapest):
             accuracy(each, number, FRESH_SEEDS, "fresh")
     table = pd.DataFrame(rows)
-    kinds = {start.scored.key: "start", found.scored.key: "found"}
+    kinds = {start.scored.key: "start", cheapest.scored.key: "cheapest", found.scored.key: "found"}
     table.insert(1, "kind", table["network"].map(kinds).fillna("proposed"))
     return table
 
@@ -133,22 +139,26 @@ def verdict(table: pd.DataFrame, level: float = 0.95, by: Sequence[str] = ()) ->
     Returns
     -------
     DataFrame
-        A row a search: trainings (of each network), networks (trained in the search), flops (of the found one, as a
-        share of the start's), params (likewise), accuracy_start and accuracy_found (means), gain with low and high, the
-        mean difference of trainings with the same seed and its interval by Student's t.
+        A row a search and network ("found", and "cheapest" where it is another): kind, trainings (of each), networks
+        (trained in the search), flops (as a share of the start's), params (likewise), accuracy_start and accuracy
+        (means), gain with low and high, the mean difference of trainings with the same seed and its interval by
+        Student's t.
     """
     groups = table.groupby(list(by), sort=False) if by else [((), table)]
     result = []
     for name, part in groups:
         new = part[part["phase"] == "fresh"].pivot(index="seed", columns="kind", values="accuracy")
-        difference = (new["found"] - new["start"]).to_numpy()
-        half = student.ppf((1 + level) / 2, len(new) - 1) * difference.std(ddof=1) / np.sqrt(len(new))
         first = part.drop_duplicates("kind").set_index("kind")
-        share = first.loc["found", ["flops", "params"]] / first.loc["start", ["flops", "params"]]
-        result.append(
-            dict(zip(by, name, strict=True))
-            | {"trainings": len(new), "networks": part["network"].nunique() - 1, **share.to_dict(),
-               "accuracy_start": new["start"].mean(), "accuracy_found": new["found"].mean(), "gain": difference.mean(),
-               "low": difference.mean() - half, "high": difference.mean() + half}
-        )  # fmt: skip
+        for kind in ("found", "cheapest"):
+            if kind not in new:
+                continue
+            difference = (new[kind] - new["start"]).to_numpy()
+            half = student.ppf((1 + level) / 2, len(new) - 1) * difference.std(ddof=1) / np.sqrt(len(new))
+            share = first.loc[kind, ["flops", "params"]] / first.loc["start", ["flops", "params"]]
+            result.append(
+                dict(zip(by, name, strict=True))
+                | {"kind": kind, "trainings": len(new), "networks": part["network"].nunique() - 1, **share.to_dict(),
+                   "accuracy_start": new["start"].mean(), "accuracy": new[kind].mean(), "gain": difference.mean(),
+                   "low": difference.mean() - half, "high": difference.mean() + half}
+            )  # fmt: skip
     return pd.DataFrame(result)

@@ -111,12 +111,10 @@ def test_start_and_found_are_trained_anew_and_a_killed_comparison_goes_on(space,
     recipe = Recipe(train_images=200, epochs=1, test_draws=1)
     way = {"rounds": 1, "survivors": 2, "repeats": 2, "budget": 20, "fresh": 3, "recipe": recipe}
     whole = confirm(space.starts[0].graph, Wrong(), **way)
-    assert set(whole["kind"]) <= {"start", "found", "proposed"} and whole["accuracy"].between(0, 1).all()
+    assert set(whole["kind"]) <= {"start", "found", "cheapest", "proposed"} and whole["accuracy"].between(0, 1).all()
     fresh = whole[whole["phase"] == "fresh"]
-    assert fresh.groupby("kind").seed.apply(list).to_dict() == {
-        "start": [1000, 1001, 1002],
-        "found": [1000, 1001, 1002],
-    }
+    assert {"start", "found"} <= set(fresh["kind"])
+    assert all(seeds == [1000, 1001, 1002] for seeds in fresh.groupby("kind").seed.apply(list))
     assert not set(fresh["seed"]) & set(whole[whole["phase"] == "search"]["seed"])
 
     trained, calls = confirming._trained, []
@@ -147,6 +145,10 @@ def test_the_verdict_is_students_interval_of_paired_differences():
     # Differences .02, .01, .03, .01: mean .0175, standard deviation .00957, t(3) = 3.182.
     assert row["gain"] == pytest.approx(0.0175)
     assert row["low"] == pytest.approx(0.0175 - 3.182 * 0.009574 / 2, abs=1e-5)
+    assert row["kind"] == "found" and row["accuracy"] == pytest.approx(0.7225)
+    cheaper = table[table["kind"] == "found"].assign(network="d", kind="cheapest", flops=50, accuracy=0.705)
+    (_, last) = verdict(pd.concat([table, cheaper])).to_dict("records")
+    assert last["kind"] == "cheapest" and last["flops"] == 0.5 and last["gain"] == pytest.approx(0) and last["low"] < 0
     two = verdict(pd.concat([table.assign(start="x"), table.assign(start="y")]), by=["start"])
     assert list(two["start"]) == ["x", "y"]
 
