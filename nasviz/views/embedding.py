@@ -206,18 +206,18 @@ class EmbeddingScatter(Panel):
 
     def figure(self) -> go.Figure:
         """The scatter as a plotly figure; the selection is in it."""
-        points = dict(  # no trace of plotly's: a figure checks each of its points once more
-            type="scattergl" if len(self._x) > GL_FROM else "scatter",
-            x=self._xy[:, 0],
-            y=self._xy[:, 1],
-            mode="markers",
-            marker=plotly_marker(self._coding),
-            customdata=[hover_text(row) for row in self.frame.to_dict("records")],
-            hovertemplate="%{customdata}<extra></extra>",
-            selectedpoints=self.state.selection or None,
-            unselected={"marker": {"opacity": FAINT}},
-            showlegend=False,
-        )
+        points = {  # no trace of plotly's: a figure checks each of its points once more
+            "type": "scattergl" if len(self._x) > GL_FROM else "scatter",
+            "x": self._xy[:, 0],
+            "y": self._xy[:, 1],
+            "mode": "markers",
+            "marker": plotly_marker(self._coding),
+            "customdata": [hover_text(row) for row in self.frame.to_dict("records")],
+            "hovertemplate": "%{customdata}<extra></extra>",
+            "selectedpoints": self.state.selection or None,
+            "unselected": {"marker": {"opacity": FAINT}},
+            "showlegend": False,
+        }
         layout = {"template": plotly_template(), "height": 460, "dragmode": "lasso", "hovermode": "closest"}
         layout["uirevision"] = self._map_name  # who has zoomed in stays there when colours change
         layout |= {"xaxis_title_text": self._axes[0], "yaxis_title_text": self._axes[1]}
