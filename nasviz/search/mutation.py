@@ -8,7 +8,7 @@ as any, and nothing keeps a child inside of the search space that its parent is 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 
@@ -62,15 +62,20 @@ class Parent:
     """
 
     graph: ComputeGraph
-    sources: list[list[int]] = field(init=False)
-    users: list[list[int]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.sources = self.graph.predecessors()
-        self.users = [[] for _ in self.graph.nodes]
+    @cached_property
+    def sources(self) -> list[list[int]]:
+        """For each node the nodes whose results it reads. Most children never have children: made when asked for."""
+        return self.graph.predecessors()
+
+    @cached_property
+    def users(self) -> list[list[int]]:
+        """For each node the nodes that read its result."""
+        users: list[list[int]] = [[] for _ in self.graph.nodes]
         for target, sources in enumerate(self.sources):
             for source in sources:
-                self.users[source].append(target)
+                users[source].append(target)
+        return users
 
     @classmethod
     def of(cls, graph: ComputeGraph) -> "Parent":
@@ -357,12 +362,18 @@ def mutate(graph: ComputeGraph | Parent, rng: Random | int, *, macro: bool = Tru
         If `graph` is no classification network that can be built, or nothing in it can be changed.
     """
     rng = Random(rng) if isinstance(rng, int) else rng
-    parent = graph if isinstance(graph, Parent) else Parent.of(graph)
+    return bear(graph if isinstance(graph, Parent) else Parent.of(graph), rng, macro=macro).graph
+
+
+def bear(parent: Parent, rng: Random, *, macro: bool = True) -> Parent:
+    """`mutate`, for who goes on with the child: as a `Parent` that knows its key already."""
     moves, weights = zip(*(MACRO if macro else MICRO), strict=True)
     for _ in range(TRIES):
         (move,) = rng.choices(moves, weights)
-        child = move(parent, rng)
-        if child is not None and key(child) != parent.key:
-            return child
+        graph = move(parent, rng)
+        if graph is not None:
+            child = Parent(graph)
+            if child.key != parent.key:
+                return child
     kind = "operators" if macro else "kernels or widths"
     raise ValueError(f"graph {parent.graph.name!r} has no {kind} that can be changed ({TRIES} tries).")

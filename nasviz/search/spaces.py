@@ -15,7 +15,7 @@ import numpy as np
 
 from nasviz.families import Family
 from nasviz.graph.graph import ComputeGraph
-from nasviz.search.mutation import Parent, mutate
+from nasviz.search.mutation import Parent, bear
 
 if TYPE_CHECKING:
     from nasviz.benchmarks import Benchmark
@@ -76,7 +76,7 @@ class GraphSpace:
 
     def mutate(self, candidate: Parent, rng: Random) -> Parent:
         """A child; see `nasviz.search.mutation`."""
-        return Parent(mutate(candidate, rng, macro=self.macro))
+        return bear(candidate, rng, macro=self.macro)
 
     def neighbours(self, candidate: Parent, rng: Random) -> list[Parent]:
         """Some children, all different."""
