@@ -2,9 +2,17 @@
 
 import doctest
 import re
+import runpy
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup as Group
+from typer.main import get_command
+
+from nasviz.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,10 +34,13 @@ def failures(source: str) -> int:
     return doctest.DocTestRunner().run(test).failed
 
 
-def test_the_example_runs():
-    (example,) = code_blocks(README, "python")
-    assert len(example.splitlines()) <= 12
-    assert failures(example) == 0
+def test_the_examples_run():
+    """One after the other, as a reader would type them."""
+    examples = code_blocks(README, "python")
+    assert len(examples) >= 3 and max(len(example.splitlines()) for example in examples) <= 25
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.chdir(folder)
+        assert failures("\n".join(examples)) == 0
 
 
 def test_a_wrong_example_fails():
@@ -41,6 +52,37 @@ def test_the_start_command_installs_and_opens_the_first_notebook():
     assert shlex.split(install) == [".venv/bin/pip", "install", "-e", "."]
     assert shlex.split(lab)[:2] == [".venv/bin/jupyter", "lab"]
     assert (ROOT / shlex.split(lab)[-1]).is_file()
+
+
+def strangers(line: str) -> list[str]:
+    """Words of a command `nasviz …` that its command line does not know: commands and options."""
+    command, found = get_command(app), []
+    for word in shlex.split(line, comments=True)[1:]:
+        if word.startswith("--"):
+            known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+            found += [word] if word.partition("=")[0] not in {*known, "--help"} else []
+        elif isinstance(command, Group):
+            found += [word] if word not in command.commands else []
+            command = command.commands.get(word, command)
+    return found
+
+
+def test_every_command_is_known():
+    inline = re.findall(r"`(?:\.venv/bin/)?(nasviz [a-z][^`]*)`", README)
+    blocks = [
+        line for block in code_blocks(README, "bash") for line in block.splitlines() if line.startswith("nasviz ")
+    ]
+    lines = [" ".join(line.split()) for line in [*inline, *blocks]]
+    assert len(lines) > 15
+    assert {line: strangers(line) for line in lines if strangers(line)} == {}
+    assert strangers("nasviz dashbord") == ["dashbord"] and strangers("nasviz demo --outt x") == ["--outt"]
+
+
+def test_every_picture_comes_from_the_script_and_is_shown():
+    script = runpy.run_path(str(ROOT / "tests" / "browser" / "make_screenshots.py"))
+    made = {f"notebooks/images/{name}.png" for name in script["PICTURES"]}
+    stored = {path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks" / "images").iterdir()}
+    assert set(re.findall(r"!\[[^\]]{20,}\]\(([^)]+)\)", README)) == made == stored
 
 
 def test_ci_runs_the_test_command():
