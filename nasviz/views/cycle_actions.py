@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+import pandas as pd
 
 from nasviz.cycles.actions import ACTIONS, Action, Field
 from nasviz.cycles.checks import is_bundled
 from nasviz.cycles.job import Job, jobs, start
 from nasviz.views.cycle_panel import button, group
+from nasviz.views.export import Picture
 from nasviz.views.job_list import JobList
 from nasviz.views.panel import Shell, guard, sentence
 from nasviz.views.state import CyclesState
+from nasviz.views.table import table_picture
 from nasviz.views.text import shorten
 
 if TYPE_CHECKING:
@@ -27,8 +30,12 @@ READING = "This page is for reading. Started with --allow-actions, the dashboard
 
 
 def allowed_actions() -> list[str]:
-    """The actions that may be used here: in a page that Voilà serves only those for viewers, unless `ALLOW` is set."""
-    served = os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
+    """The actions that may be used here: in a page that Voilà serves only those for viewers, unless `ALLOW` is set.
+
+    Voilà names itself in the environment of a kernel that it starts for a page, and otherwise in that of one that it
+    has ready in advance.
+    """
+    served = os.environ.get("SERVER_SOFTWARE", "").startswith("voila/") or "VOILA_PREHEAT" in os.environ
     everything = not served or os.environ.get(ALLOW, "") not in ("", "0")
     return [name for name, action in ACTIONS.items() if everything or action.for_viewers]
 
@@ -66,6 +73,8 @@ class CycleActions(Shell):
     ValueError
         If `allowed` names an unknown action.
     """
+
+    title = "nasviz actions"
 
     def __init__(
         self,
@@ -139,6 +148,27 @@ class CycleActions(Shell):
         job = start(self.run, action, self.cycle, **(parameters or self.parameters))
         self.show_jobs()
         return job
+
+    def export_table(self) -> pd.DataFrame:
+        """A row an action that may be started on the cycle, then a row a job."""
+        rows = [(ACTIONS[name].title, self.cycle, "can be started", ACTIONS[name].help) for name in self.allowed]
+        for job in jobs(self.run):
+            state = job.state()
+            rows.append((ACTIONS[job.action].title, job.cycle, state.status, state.message))
+        table = pd.DataFrame(rows, columns=["action", "cycle", "status", "text"])
+        return table.astype({"cycle": "Int64"})
+
+    def static(self) -> Picture:
+        """The actions and jobs as a matplotlib Figure."""
+        table = self.export_table()
+        rows = [[shorten("–" if pd.isna(value) else str(value), 80) for value in row] for row in table.values]
+        return table_picture(list(table), rows, self.describe(), len(table.columns))
+
+    def describe(self) -> str:
+        """What can be done, and how much is being done, in a sentence."""
+        count = len(jobs(self.run))
+        titles = ", ".join(ACTIONS[name].title for name in self.allowed) or "nothing"
+        return f"What can be done with cycle {self.cycle}: {titles}. {count} job{'s' * (count != 1)}."
 
     def show_jobs(self) -> None:
         """Bring the list of jobs up to date."""

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
+import pandas as pd
 
 from nasviz.views.cycle_panel import group
 from nasviz.views.explorer import NetworkExplorer
+from nasviz.views.explorer_widget import Drawing
 from nasviz.views.export import Picture
 from nasviz.views.panel import Shell, guard
 from nasviz.views.state import CyclesState, ExplorerState
@@ -50,6 +52,8 @@ class CycleExplorer(Shell):
     [True, False]
     """
 
+    title = "nasviz explorer"
+
     def __init__(self, run: "Run", *, state: CyclesState | None = None):
         if not hasattr(run, "cycle"):
             raise TypeError(f"run is a {type(run).__name__}; the networks that can be explored are those of a Run.")
@@ -83,16 +87,25 @@ class CycleExplorer(Shell):
         self._show()
 
     def static(self) -> Picture:
-        """The drawing as a matplotlib Figure.
+        """The drawing as a matplotlib Figure; like what follows, a ValueError if the cycle has no network."""
+        return self._explorer().static()
 
-        Raises
-        ------
-        ValueError
-            If the cycle has no network.
-        """
+    def figure(self) -> Drawing:
+        """The drawing, as it is saved as HTML."""
+        return self._explorer().figure()
+
+    def export_table(self) -> pd.DataFrame:
+        """The boxes of the drawing, a row each."""
+        return self._explorer().export_table()
+
+    def describe(self) -> str:
+        """The drawing in words."""
+        return self._explorer().describe()
+
+    def _explorer(self) -> NetworkExplorer:
         if self.explorer is None:
             raise ValueError(self.error or "the run has no cycles yet.")
-        return self.explorer.static()
+        return self.explorer
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

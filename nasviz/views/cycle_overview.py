@@ -10,11 +10,12 @@ import pandas as pd
 
 from nasviz.views.cycle_actions import CycleActions
 from nasviz.views.cycle_panel import button, group
-from nasviz.views.export import MIME
+from nasviz.views.export import MIME, Exportable, Picture, view_bytes
 from nasviz.views.panel import Shell, guard
 from nasviz.views.run_data import PERFORMANCE, RunData, best
 from nasviz.views.sortable import Grid, SortableTable
 from nasviz.views.state import CyclesState
+from nasviz.views.table import table_picture
 from nasviz.views.text import shorten
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class CycleOverview(Shell):
         Called by the button that opens the selected network elsewhere; without it, there is no such button.
     on_news : callable, optional
         Called when the run has changed.
+    page : Exportable, optional
+        The page that this is a part of, which is then what is saved as HTML.
 
     Attributes
     ----------
@@ -58,6 +61,8 @@ class CycleOverview(Shell):
         If a table cannot be read.
     """
 
+    title = "nasviz overview"
+
     def __init__(
         self,
         run: "Run",
@@ -67,15 +72,20 @@ class CycleOverview(Shell):
         allowed: list[str] | None = None,
         on_explore: Callable[[], None] | None = None,
         on_news: Callable[[], None] | None = None,
+        page: Exportable | None = None,
     ):
         super().__init__()
+        self._page = page
         self.run, self.state = run, CyclesState() if state is None else state
         self._on_news, self._sort, self._descending = on_news, "", False
         self.actions = CycleActions(run, state=self.state, watch=watch, allowed=allowed, on_news=self.refresh)
         self._data = RunData.read(run)
         self._head, self._facts = widgets.HTML(), widgets.HTML()
         self._table = SortableTable(self._on_sort, self._on_row)
-        below = group(button("Save as CSV", "All metrics of all cycles, as a file", self._on_save))
+        below = group(
+            button("Save as CSV", "All metrics of all cycles, as a file", lambda _: self._on_save("csv")),
+            button("Save as HTML", "All that is shown, as a file without a server", lambda _: self._on_save("html")),
+        )
         if on_explore is not None:
             explore = button("Explore layers", "Open the network of this cycle", lambda _: on_explore())
             below.children = [explore, *below.children]
@@ -84,6 +94,22 @@ class CycleOverview(Shell):
         self.state.observe(self._on_state, ["cycle", "directions"])
 
     # -- what the view shows ------------------------------------------------------------------------------------------
+
+    def static(self) -> Picture:
+        """The table of cycles as a matplotlib Figure."""
+        grid = self._grid()
+        return table_picture(grid.columns, grid.rows, self.describe(), TEXTS)
+
+    def describe(self) -> str:
+        """What the run is, in a sentence."""
+        run, data = self.run, self._data
+        count, better = len(data.cycles), "higher" if run.higher_is_better else "lower"
+        text = f"{run.name}: {count:,} cycle{'s' * (count != 1)}; the main metric is {run.primary}, {better} is better"
+        stars = best(data.column(data.primary), not run.higher_is_better) if data.primary in data.values else []
+        if not len(stars):
+            return f"{text}."
+        value = data.quantity(data.primary).short(data.column(data.primary)[stars[0]])
+        return f"{text}; best is {data.name(stars[0])}, {value}."
 
     def export_table(self) -> pd.DataFrame:
         """A row a cycle: ``cycle``, ``name``, ``parent``, then each metric."""
@@ -164,9 +190,10 @@ class CycleOverview(Shell):
     # -- what the user does -------------------------------------------------------------------------------------------
 
     @guard
-    def _on_save(self, _) -> None:
-        data = self.export_table().to_csv(index=False).encode()
-        self.actions.list.download("nasviz-overview.csv", data, MIME["csv"])
+    def _on_save(self, format: str) -> None:
+        view = self._page if self._page is not None and format == "html" else self
+        name = f"{view.title.lower().replace(' ', '-')}.{format}"
+        self.actions.list.download(name, view_bytes(view, format), MIME[format])
 
     @guard
     def _on_state(self, change) -> None:

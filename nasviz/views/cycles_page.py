@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
+import pandas as pd
 
 from nasviz.views.panel import Shell, guard
 from nasviz.views.state import CyclesState
@@ -40,6 +41,8 @@ class CyclesPage(Shell):
         The tabs, as `TABS` calls them.
     """
 
+    title = "nasviz run"
+
     def __init__(
         self,
         run: "Run",
@@ -67,6 +70,24 @@ class CyclesPage(Shell):
         """Open the explorer on the selected cycle."""
         self.tabs.selected_index = TABS.index("Explorer")
 
+    def parts(self) -> list[Shell]:
+        """The views of all tabs, which are what the page is saved as."""
+        for index in range(len(TABS)):
+            self._fill(index)
+        return [view for box in self._boxes for view in box.children]
+
+    def static(self):
+        """The overview as a matplotlib Figure; the other views have their own."""
+        return self._boxes[0].children[0].static()
+
+    def export_table(self) -> pd.DataFrame:
+        """A row a cycle, with all metrics."""
+        return self._boxes[0].children[0].export_table()
+
+    def describe(self) -> str:
+        """What the run is, in a sentence."""
+        return self._boxes[0].children[0].describe()
+
     def _fill(self, index: int) -> None:
         if not self._boxes[index].children:
             self._boxes[index].children = self._makers[TABS[index]]()
@@ -81,6 +102,7 @@ class CyclesPage(Shell):
             allowed=self._allowed,
             on_explore=self.explore,
             on_news=self._on_news,
+            page=self,
         )
         return [view]
 

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from matplotlib.figure import Figure
 
@@ -19,13 +19,15 @@ MIME = {"png": "image/png", "svg": "image/svg+xml", "csv": "text/csv", "html": "
 
 
 class Exportable(Protocol):
-    """What a view offers to be saved."""
+    """What a view offers to be saved.
+
+    One with a chart has ``figure()``, too, which can ``to_html()``; one made of others has ``parts()``.
+    """
 
     title: str
 
     def static(self) -> Figure: ...
     def export_table(self) -> "pd.DataFrame": ...
-    def figure(self) -> Any: ...
     def describe(self) -> str: ...
 
 
@@ -97,8 +99,7 @@ th, td {{ padding: .15rem .6rem; white-space: nowrap; text-align: left; font-var
 """
 # A figure of plotly follows the system's theme; it is drawn for light paper.
 FOLLOW = """
-const chart = document.querySelector(".plotly-graph-div");
-if (chart?.data) {
+for (const chart of document.querySelectorAll(".plotly-graph-div")) {
   const light = JSON.parse(JSON.stringify({ data: chart.data, layout: chart.layout }));
   const system = matchMedia("(prefers-color-scheme: dark)");
   const draw = () => {
@@ -114,20 +115,44 @@ if (chart?.data) {
 def _page(view: Exportable) -> str:
     from nasviz.views.chart import sources
 
-    figure, table = view.figure(), view.export_table()
-    chart = figure.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=PLOTLY_CONFIG)
-    title, text = html.escape(view.title), html.escape(view.describe())
-    rows = table.head(1000)
-    note = f"The first {len(rows):,} of {len(table):,} rows." if len(rows) < len(table) else f"{len(table):,} rows."
-    cells = rows.to_html(index=False, border=0, na_rep="–", float_format="{:.4f}".format)
+    sections, loaded = [], False
+    for part in view.parts() if hasattr(view, "parts") else [view]:
+        try:
+            section, plotly = _section(part, loaded)
+        except ValueError as error:  # a part that has nothing to show says why; the others are there
+            if part is view:
+                raise
+            section, plotly = f"<h2>{html.escape(part.title)}</h2><p>{html.escape(str(error))}</p>", False
+        sections.append(section)
+        loaded = loaded or plotly
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
+<title>{html.escape(view.title)}</title>
 <style>{LOOK}</style></head><body>
-<h1>{title}</h1>
-<figure style="margin: 0" role="figure" aria-label="{text}">{chart}<figcaption>{text}</figcaption></figure>
-<h2>The numbers</h2>
-<p>{note}</p><div class="table" tabindex="0">{cells}</div>
+<h1>{html.escape(view.title)}</h1>
+{"".join(sections)}
 <script type="module">{sources("dark.js")}{FOLLOW.replace("COLOURS", json.dumps(DARK))}</script>
 </body></html>
 """
+
+
+def _section(view: Exportable, loaded: bool) -> tuple[str, bool]:
+    """A view as HTML, which brings plotly.js along unless it is `loaded`; and whether it needs that."""
+    table, text, chart, plotly = view.export_table(), html.escape(view.describe()), "", False
+    if hasattr(view, "figure"):
+        figure = view.figure()
+        plotly = hasattr(figure, "to_plotly_json")
+        options = {"full_html": False, "include_plotlyjs": not loaded, "include_mathjax": False}
+        drawing = figure.to_html(**options, config=PLOTLY_CONFIG)
+        chart = f'<div role="group" tabindex="0" aria-label="{text}">{drawing}</div>'
+    rows = table.head(1000)
+    note = f"The first {len(rows):,} of {len(table):,} rows." if len(rows) < len(table) else f"{len(table):,} rows."
+    cells = rows.to_html(index=False, border=0, na_rep="–", float_format="{:.4f}".format)
+    title = html.escape(f"{view.title}: the numbers")
+    section = f"""<section>
+<figure style="margin: 0">{chart}<figcaption>{text}</figcaption></figure>
+<h2>{title}</h2>
+<p>{note}</p><div class="table" tabindex="0" role="region" aria-label="{title}">{cells}</div>
+</section>
+"""
+    return section, plotly

@@ -53,7 +53,12 @@ def guard(method: Callable) -> Callable:
 
 
 class Shell(widgets.VBox):
-    """A box that shows the errors of its guarded callbacks, in ``_error``, wherever that stands."""
+    """A box that shows the errors of its guarded callbacks, in ``_error``, wherever that stands.
+
+    A subclass implements ``static()``, ``export_table()`` and ``describe()``, so that it can be saved and printed.
+    """
+
+    title = "nasviz"
 
     def __init__(self, **options: Any):
         self._guarding = False
@@ -71,6 +76,38 @@ class Shell(widgets.VBox):
         inner = self._error.value.partition(">")[2].removesuffix("</p>")
         return html.unescape(inner)
 
+    def static(self):
+        """The view as a matplotlib Figure, in its present state."""
+        raise NotImplementedError
+
+    def export_table(self) -> pd.DataFrame:
+        """All rows behind the view, in its present state."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The view in one or two sentences."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> Path:
+        """Write the view to a file; the ending (.png, .svg, .csv, .html) says how.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to make or to replace.
+
+        Returns
+        -------
+        Path
+            `path`.
+
+        Raises
+        ------
+        ValueError
+            If the ending is another one.
+        """
+        return save_view(self, path)
+
 
 class Panel(Shell):
     """The frame of a view. A subclass makes the controls and says what follows from the state.
@@ -79,7 +116,6 @@ class Panel(Shell):
     the state has changed.
     """
 
-    title = "nasviz"
     chart_class = Chart
     picture_trait = "picture"  # of the state: whether the static twin is shown
 
@@ -106,18 +142,6 @@ class Panel(Shell):
         """The view as a plotly figure, in its present state."""
         raise NotImplementedError
 
-    def static(self):
-        """The view as a matplotlib Figure, in its present state."""
-        raise NotImplementedError
-
-    def export_table(self) -> pd.DataFrame:
-        """All rows behind the chart, in its present state."""
-        raise NotImplementedError
-
-    def describe(self) -> str:
-        """The chart in one or two sentences."""
-        raise NotImplementedError
-
     def _on_click(self, point: str) -> None:
         """A point was clicked that has this id in its trace. Nothing follows, unless a subclass says so."""
 
@@ -125,26 +149,6 @@ class Panel(Shell):
         """The page asks whether there is something new, every ``chart.interval`` milliseconds."""
 
     # -- what a subclass gets -----------------------------------------------------------------------------------------
-
-    def save(self, path: str | Path) -> Path:
-        """Write the view to a file; the ending (.png, .svg, .csv, .html) says how.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file to make or to replace.
-
-        Returns
-        -------
-        Path
-            `path`.
-
-        Raises
-        ------
-        ValueError
-            If the ending is another one.
-        """
-        return save_view(self, path)
 
     def show_status(self, text: str) -> None:
         """Say in one line what is shown."""

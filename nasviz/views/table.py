@@ -3,9 +3,12 @@
 import html
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from nasviz.views.export import Picture
 
 ROWS_SHOWN = 200
 
@@ -58,6 +61,29 @@ def html_table(
         f'<div class="nasviz-table" tabindex="0" role="region" aria-label="{caption}"><table>'
         f"<thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></div>"
     )
+
+
+def table_picture(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, texts: int = 1) -> "Picture":
+    """A table as a matplotlib Figure; `texts` is how many columns, from the left, are not aligned to the right."""
+    from nasviz.views.export import Picture
+    from nasviz.views.theme import GRID, matplotlib_style
+
+    widths = [max(len(row[j]) for row in [columns, *rows]) + 2 for j in range(len(columns))]
+    total = sum(widths)
+    with matplotlib_style():
+        figure = Picture(figsize=(min(16, 0.095 * total + 0.4), 0.27 * (len(rows) + 1) + 0.5))
+        axes = figure.subplots()
+        axes.axis("off")
+        axes.set_title(title, loc="left", fontsize="medium")
+        table = axes.table(
+            list(rows), colLabels=list(columns), colWidths=[width / total for width in widths], bbox=(0, 0, 1, 1)
+        )
+        table.auto_set_font_size(False)
+        table.set_fontsize(9)
+        for (row, column), cell in table.get_celld().items():
+            cell.set(edgecolor=GRID, linewidth=0.6, facecolor="none")
+            cell.get_text().set(ha="left" if column < texts else "right", weight="bold" if row == 0 else "normal")
+    return figure
 
 
 def arch_lines(arch: str) -> str:

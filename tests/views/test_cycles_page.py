@@ -74,12 +74,14 @@ def test_the_overview_says_how_a_cycle_was_made_and_saves_the_numbers(run):
     view, sent = CycleOverview(run, state=CyclesState(cycle=3)), []
     assert "threads 1" in view._facts.value and "epochs 12" in view._facts.value  # how latency and accuracy came about
     view.actions.list.send = lambda content, buffers=None: sent.append((content, buffers))
-    (save,) = view.children[4].children
+    save, save_page = view.children[4].children
     save.click()
     ((content, (data,)),) = sent
     assert content["name"] == "nasviz-overview.csv" and content["type"] == "text/csv"
     table = pd.read_csv(io.BytesIO(data))
     assert table["accuracy"].tolist() == [cycle.metrics["accuracy"] for cycle in run.cycles]
+    save_page.click()
+    assert sent[1][0]["name"] == "nasviz-overview.html" and sent[1][1][0].startswith(b"<!doctype html>")
 
 
 def test_names_are_no_html(home, tmp_path):
@@ -167,9 +169,16 @@ def test_the_tabs_are_filled_when_they_are_opened_and_linked(run):
     assert explorer.cycle == 3 and page.error == ""
     page.tabs.selected_index = 0
     (overview,) = page._boxes[0].children
-    explore, _ = overview.children[4].children
+    explore, _, save = overview.children[4].children
     explore.click()
     assert page.tabs.selected_index == 3
+    sent = []
+    overview.actions.list.send = lambda content, buffers=None: sent.append((content["name"], buffers[0].decode()))
+    save.click()
+    ((name, text),) = sent  # the whole page, not the overview alone
+    assert name == "nasviz-run.html"
+    for view in (overview, bars, pareto, confusion, layers, explorer):
+        assert f"<h2>{view.title}: the numbers</h2>" in text
 
 
 def test_a_run_that_grows_is_seen_in_every_tab(run):

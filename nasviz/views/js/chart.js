@@ -86,6 +86,7 @@ function render({ model, el }) {
   };
   const describe = () => {
     place.setAttribute("role", "img");
+    place.tabIndex = 0; // so that the description is met on the way through the page by keyboard
     place.setAttribute("aria-label", model.get("description"));
     picture.alt = model.get("description");
   };
