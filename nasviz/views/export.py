@@ -118,7 +118,7 @@ def _page(view: Exportable) -> str:
     sections, loaded = [], False
     for part in view.parts() if hasattr(view, "parts") else [view]:
         try:
-            section, plotly = _section(part, loaded)
+            section, plotly = _section(part, loaded, part is not view)
         except ValueError as error:  # a part that has nothing to show says why; the others are there
             if part is view:
                 raise
@@ -136,7 +136,11 @@ def _page(view: Exportable) -> str:
 """
 
 
-def _section(view: Exportable, loaded: bool) -> tuple[str, bool]:
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4f}"
+
+
+def _section(view: Exportable, loaded: bool, headed: bool) -> tuple[str, bool]:
     """A view as HTML, which brings plotly.js along unless it is `loaded`; and whether it needs that."""
     table, text, chart, plotly = view.export_table(), html.escape(view.describe()), "", False
     if hasattr(view, "figure"):
@@ -147,11 +151,12 @@ def _section(view: Exportable, loaded: bool) -> tuple[str, bool]:
         chart = f'<div role="group" tabindex="0" aria-label="{text}">{drawing}</div>'
     rows = table.head(1000)
     note = f"The first {len(rows):,} of {len(table):,} rows." if len(rows) < len(table) else f"{len(table):,} rows."
-    cells = rows.to_html(index=False, border=0, na_rep="–", float_format="{:.4f}".format)
+    rows = rows.astype(object).where(rows.notna(), "–")
+    cells = rows.to_html(index=False, border=0, float_format=_number)
     title = html.escape(f"{view.title}: the numbers")
-    section = f"""<section>
+    section = f"""<section>{f"<h2>{html.escape(view.title)}</h2>" if headed else ""}
 <figure style="margin: 0">{chart}<figcaption>{text}</figcaption></figure>
-<h2>{title}</h2>
+<h3>{title}</h3>
 <p>{note}</p><div class="table" tabindex="0" role="region" aria-label="{title}">{cells}</div>
 </section>
 """
