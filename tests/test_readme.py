@@ -49,7 +49,7 @@ def test_a_wrong_example_fails():
 
 def test_the_start_command_installs_and_opens_the_first_notebook():
     install, lab = command("start").split("&&")[1:]
-    assert shlex.split(install) == [".venv/bin/pip", "install", "-e", "."]
+    assert shlex.split(install) == [".venv/bin/pip", "install", "-e", ".[archive,pruning]"]
     assert shlex.split(lab)[:2] == [".venv/bin/jupyter", "lab"]
     assert (ROOT / shlex.split(lab)[-1]).is_file()
 
