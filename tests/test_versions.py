@@ -1,4 +1,4 @@
-"""Python 3.12 and 3.13, on which these tests do not run: syntax, standard library, and a resolve that succeeds."""
+"""Python 3.12 and 3.13, on which these tests do not run: syntax, standard library, types, a resolve that succeeds."""
 
 import ast
 import json
@@ -62,6 +62,15 @@ def test_nothing_is_imported_that_later_pythons_lack(folder):
 def test_the_versions_are_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["requires-python"] == ">=3.11"  # no upper end: 3.12 and 3.13 are let in
+
+
+@pytest.mark.slow
+def test_types():
+    """`pyrefly check`, by the settings in pyproject.toml."""
+    pytest.importorskip("pyrefly", reason="needs pyrefly: pip install -e '.[test]'")
+    command = [Path(sys.executable).with_name("pyrefly"), "check", "--python-interpreter-path", sys.executable]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 @pytest.mark.slow

@@ -206,7 +206,8 @@ class CompactGraphs:
 
 
 def _csr(first: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> Tensor:
-    return torch.sparse_csr_tensor(*map(torch.from_numpy, (first, columns, values)), shape, check_invariants=False)
+    parts = map(torch.from_numpy, (first, columns, values))
+    return torch.sparse_csr_tensor(*parts, shape, check_invariants=False)  # pyrefly: ignore[bad-argument-count]
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

@@ -82,7 +82,8 @@ def fit_head(
         If the loss stops being finite.
     """
     train = _tensors(head, embedding, memberships, target, device)
-    watched = None if validation is None else _tensors(head, *validation, device, prefix="validation ")
+    # pyrefly: ignore[bad-argument-count]  # validation holds three
+    watched = None if validation is None else _tensors(head, *validation, device, "validation ")
     return _train(
         head.to(device), train, watched,
         epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay,

@@ -133,7 +133,7 @@ def _score(family: str, arch: str, scale: str, batch, names: Sequence[str], seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = found.build(found.parse(arch), scale)
-    return list(zero_cost_proxies(module, *batch, names, seed=seed).values())
+    return list(zero_cost_proxies(module, *batch, names=names, seed=seed).values())
 
 
 def _digest(family, archs, scale, batch, names, seed) -> str:
