@@ -93,10 +93,26 @@ def test_through_nginx_the_dashboards_work_as_without(page, proxy, watch):
     expect(page.get_by_label("Theme")).to_have_value("dark")
     assert luminance(page, "body") < 60 and luminance(page, ".nasviz-head h2", "color") > 180
     page.get_by_role("tab", name="Metrics").click()
-    chart = page.locator(".nasviz-chart .main-svg").first
-    chart.wait_for()
+    text = "() => getComputedStyle(document.querySelector('.nasviz-chart .xtick text')).fill.match(/\\d+/)[0]"
+    page.locator(".nasviz-chart .main-svg").first.wait_for()
+    page.wait_for_function(f"{text} > 180")  # the charts follow
     page.get_by_label("Theme").select_option("light")
+    page.wait_for_function(f"{text} < 80")
+    page.get_by_role("tab", name="Overview").click()
     assert luminance(page, "body") > 230 and luminance(page, ".nasviz-head h2", "color") < 80
+
+    # a page whose kernel has ended says so
+    page.evaluate(
+        "async () => { const config = document.getElementById('jupyter-config-data').textContent;"
+        " const { baseUrl, kernelId } = JSON.parse(config);"
+        " const key = document.cookie.match(/_xsrf=([^;]+)/)?.[1] ?? '';"
+        " await fetch(`${baseUrl}voila/api/shutdown/${kernelId}`, { method: 'POST', headers: { 'X-XSRFToken': key } });"
+        " document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    expect(page.get_by_role("alert")).to_contain_text("has lost the process behind it")
+    page.get_by_role("button", name="Load it again").click()
+    page.locator("tr[data-key='4']").wait_for()
+    expect(page.get_by_role("alert")).to_have_count(0)
 
     # back to the index by the bar, and what is not there is said in a sentence
     page.get_by_role("link", name="nasviz").click()

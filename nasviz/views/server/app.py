@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.utils import ensure_async
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.services.kernels.handlers import KernelHandler
 from jupyter_server.utils import url_path_join
@@ -128,13 +129,14 @@ class IndexHandler(JupyterHandler):
 
 
 class KernelModelHandler(JupyterHandler):
-    """Says that a kernel is there, which a page asks before it speaks to it."""
+    """Says that a kernel lives. A page asks before it speaks to it, and from time to time."""
 
     @authenticated
     async def get(self, kernel_id: str) -> None:
-        if kernel_id not in self.kernel_manager:
+        kernels = self.kernel_manager
+        if kernel_id not in kernels or not await ensure_async(kernels.get_kernel(kernel_id).is_alive()):
             raise HTTPError(404)
-        self.finish(json.dumps(self.kernel_manager.kernel_model(kernel_id), default=str))
+        self.finish(json.dumps(kernels.kernel_model(kernel_id), default=str))
 
 
 class NothingHandler(JupyterHandler):
@@ -188,6 +190,7 @@ def settings(
         **{f"{name}.ipynb": {"pool_size": 1} for name in pages},
     }
     config.MappingKernelManager.update(cull_idle_timeout=idle, cull_interval=min(60, max(1, idle // 2)))
+    config.KernelManager.autorestart = False  # the new one would know nothing of the page
     config.KernelManager.transport = "ipc"  # sockets in a folder of the server's user instead of open ports
     return config
 

@@ -8,6 +8,7 @@ import asyncio
 import multiprocessing
 import os
 import sys
+from contextlib import suppress
 from importlib.metadata import EntryPoint
 from threading import Thread
 from typing import Any
@@ -75,7 +76,8 @@ class _Child:
         return self._process.exitcode
 
     def send_signal(self, signum: int) -> None:
-        os.kill(self.pid, signum)
+        with suppress(ProcessLookupError):  # as for processes of subprocess: it has ended, which is well
+            os.kill(self.pid, signum)
 
 
 def _end_with_server() -> None:
