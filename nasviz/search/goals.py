@@ -152,6 +152,14 @@ class Judge:
         saved = np.log2(self.flops / max(scored.cost.flops, 1))
         return float(saved if self.goal is Goal.balanced else saved + np.log2(self.params / max(scored.cost.params, 1)))
 
+    def wants(self, scored: Scored) -> bool:
+        """Whether it is what the goal asks for, and does not only come nearest to it."""
+        if scored.excess or scored.value == -np.inf:
+            return False
+        if self.goal is Goal.performance or scored.cost is None:
+            return True
+        return scored.score >= self.floor and (self.goal is not Goal.balanced or scored.cost.flops <= self.flops)
+
     def best(self, scored: Sequence[Scored], k: int) -> list[Scored]:
         """The k to go on from.
 
@@ -164,8 +172,7 @@ class Judge:
             return sorted(living, key=lambda each: -each.value)[:k]
         above, below = [], []
         for each in living:
-            wanted = each.score >= self.floor and each.cost.flops <= self.flops and not each.excess
-            (above if wanted else below).append(each)
+            (above if self.wants(each) else below).append(each)
         chosen: list[Scored] = []
         rest = above
         while rest and len(chosen) < k:

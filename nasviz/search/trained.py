@@ -173,17 +173,20 @@ def _again(each: Trained, train: Train, times: int) -> None:
 
 
 def _chosen(result: Result, pool: Mapping[str, Trained], survivors: int, number: int) -> list[Trained]:
-    """The best that were not trained yet, different ones first, each with the trained network that it comes from."""
-    different, others = [], []
+    """The best that were not trained yet, each with the trained network that it comes from.
+
+    First those that the goal asks for and that differ in cost from the others and from what was trained.
+    """
+    wanted, alike, rest = [], [], []
     costs = np.array([_logs(each) for each in [*(each.scored for each in pool.values()), *result.best]])
     for position, each in enumerate(result.best, len(pool)):
         if each.key not in pool:
             far = np.abs(costs[:position] - costs[position]).max(axis=1) > ALIKE
-            (different if far.all() else others).append(each)
-    best = result.judge.best(different, survivors)
+            (rest if not result.judge.wants(each) else wanted if far.all() else alike).append(each)
+    best = [*result.judge.best(wanted, survivors), *alike, *rest]
     from_whom = {each.key: each.parent for each in result.scored}
     chosen = []
-    for each in [*best, *others][:survivors]:
+    for each in best[:survivors]:
         parent = each.parent
         while parent not in pool:
             parent = from_whom[parent]

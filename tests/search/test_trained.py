@@ -165,3 +165,7 @@ def test_of_networks_that_cost_the_same_one_is_trained_first():
     chosen = _chosen(result, pool, 3, 2)
     assert [each.scored.key for each in chosen] == ["less", "more", "same"]  # "same" only where room is left
     assert [(each.parent, each.round, each.place) for each in chosen] == [("start", 2, n) for n in range(3)]
+    # What the goal asks for comes first, though it be alike: "more" has more FLOPs, "again" is predicted to be worse.
+    asks = Judge(Goal.balanced, floor=0.78, flops=1005, params=100)
+    chosen = _chosen(Result(scored, scored[1:], pd.DataFrame(), asks, 0), pool, 3, 2)
+    assert [each.scored.key for each in chosen][:2] == ["less", "same"]
