@@ -1,6 +1,8 @@
 """What the numbers that reach this room must look like, said in one sentence when they do not."""
 
 from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -86,3 +88,11 @@ def networks(graphs) -> list[ComputeGraph]:
         if not len(graph):
             raise ValueError(f"the graph {graph.name!r} has no nodes, so there is nothing to embed.")
     return graphs
+
+
+def settings_from_dict(kind: type, values: dict[str, Any]) -> Any:
+    """Settings of this dataclass from JSON; unknown names are refused."""
+    unknown = set(values) - {field.name for field in fields(kind)}
+    if unknown:
+        raise ValueError(f"the settings {', '.join(sorted(unknown))} are unknown; this file is of another version.")
+    return kind(**values)

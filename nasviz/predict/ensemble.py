@@ -1,7 +1,7 @@
 """GENNAPE: one encoder, several predictors on it, and a score that is their weighted mean."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -329,11 +329,3 @@ def flops_unit(bench: "Benchmark", flops: np.ndarray) -> float:
 
 def _equal(members: Mapping[str, Member]) -> dict[str, float]:
     return dict.fromkeys(members, 1 / len(members))
-
-
-def settings_from_dict(values: dict[str, Any]) -> Settings:
-    """`Settings` from JSON; unknown names are refused."""
-    unknown = set(values) - set(asdict(Settings()))
-    if unknown:
-        raise ValueError(f"the settings {', '.join(sorted(unknown))} are unknown; this file is of another version.")
-    return Settings(**values)

@@ -6,7 +6,7 @@ what the layers add up to along the paths, needs no label and is fair everywhere
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -333,11 +333,3 @@ class Nasviz:
 def ranks(values) -> np.ndarray:
     """Ranks scaled to (0, 1); equal values share theirs."""
     return (rankdata(values) - 0.5) / len(values)
-
-
-def settings_from_dict(values: dict[str, Any]) -> NasvizSettings:
-    """`NasvizSettings` from JSON; unknown names are refused."""
-    unknown = set(values) - set(asdict(NasvizSettings()))
-    if unknown:
-        raise ValueError(f"the settings {', '.join(sorted(unknown))} are unknown; this file is of another version.")
-    return NasvizSettings(**values)

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
+from nasviz.predict.checks import settings_from_dict
 from nasviz.predict.few_shot import SUPPORT, FewShot
 from nasviz.predict.layer_gnn import LayerGNN
 from nasviz.predict.transform import transform_from_dict
@@ -58,7 +59,7 @@ def save(model: "Nasviz", folder: Path) -> Path:
 
 def load(kind: type["Nasviz"], folder: Path) -> "Nasviz":
     """Read a model; every fault of the files is told in one sentence."""
-    from nasviz.predict.nasviz import settings_from_dict
+    from nasviz.predict.nasviz import NasvizSettings
 
     missing = [name for name in (DOCUMENT, WEIGHTS, TREES) if not (folder / name).is_file()]
     if missing:
@@ -73,7 +74,7 @@ def load(kind: type["Nasviz"], folder: Path) -> "Nasviz":
         for name, data in content.items():
             if hashlib.sha256(data).hexdigest() != document["sha256"][name]:
                 raise ValueError(f"{name} is damaged or belongs to another model")
-        tensors, settings = load_tensors(content[WEIGHTS]), settings_from_dict(document["settings"])
+        tensors, settings = load_tensors(content[WEIGHTS]), settings_from_dict(NasvizSettings, document["settings"])
         networks = _networks("network", tensors, document)
         space = NoveltySpace(settings.n_clusters, settings.fuzzifier, document["card"]["seed"])
         space.from_arrays(_part("space", tensors))

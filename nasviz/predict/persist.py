@@ -12,6 +12,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
 from nasviz.files import check_version
+from nasviz.predict.checks import settings_from_dict
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.encoder import Encoder, EndToEnd
 from nasviz.predict.mlp import MLP, MLPEnsemble
@@ -66,7 +67,7 @@ def save(model: "Gennape", folder: Path) -> Path:
 
 def load(kind: type["Gennape"], folder: Path) -> "Gennape":
     """Read a model; every fault of the files is told in one sentence."""
-    from nasviz.predict.ensemble import settings_from_dict
+    from nasviz.predict.ensemble import Settings
 
     missing = [name for name in ("model.json", "weights.safetensors") if not (folder / name).is_file()]
     if missing:
@@ -91,7 +92,7 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
             for name, description in document["members"].items()
         }
         weights = {name: float(document["weights"][name]) for name in members}
-        settings = settings_from_dict(document["settings"])
+        settings = settings_from_dict(Settings, document["settings"])
         return kind(encoder, space, members, weights, settings, dict(document["card"]))
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(":")  # torch lists every weight below

@@ -1,64 +1,13 @@
 """The OFA MobileNetV3 space against counts of the authors' own modules."""
 
 import pytest
-import torch
 
 import nasviz as nv
+from tests.families.published_counts import COUNTS
 
 family = nv.families.get("ofa_mbv3")
 
-# architecture, parameters, MACs at 224×224
-ORACLE = [
-    ("33,33|33,33|33,33|33,33|33,33", 4602456, 193078200),
-    ("67,67,67,67|67,67,67,67|67,67,67,67|67,67,67,67|67,67,67,67", 10701632, 843101040),
-    ("45,45,45|45,45,45|45,45,45|45,45,45|45,45,45", 6245312, 385659168),
-    ("63,63|63,63|63,63|63,63|63,63", 6453168, 354731376),
-    ("33,65,63,37|65,63,45|65,65|63,37,35,33|35,45", 5695416, 439629816),
-    ("35,45,47|33,33,45|37,63,37,43|33,47,63|67,35", 6013584, 389537008),
-    ("67,65|63,33,63|47,65|63,63,65|65,47,35", 7004776, 445949040),
-    ("45,67,33|35,47,45|63,47,63,45|35,47,37,45|63,37,35,65", 7575952, 481889680),
-    ("37,65,65|45,37|47,37,33,47|33,65,37|67,35,33", 6262808, 413613776),
-    ("45,35,33,65|65,67|37,33|63,65,63|45,47", 6229256, 422059360),
-]
-
-
-@pytest.mark.parametrize(("text", "params", "macs"), ORACLE)
-def test_oracle_rows(text, params, macs):
-    arch = family.parse(text)
-    graph = family.graph(arch)
-    assert graph.params == params
-    assert nv.cost(graph).total["macs"] == macs
-    with torch.device("meta"):
-        module = family.build(arch)
-    assert sum(p.numel() for p in module.parameters()) == params
-
-
-@pytest.mark.parametrize("size", [192, 208, 224])
-def test_any_resolution_runs(size):
-    """208 pixels give odd maps of 13 and 7, which strides and pools must round up."""
-    with torch.device("meta"):
-        module = family.build(family.parse(ORACLE[3][0]))
-        assert module(torch.zeros(1, 3, size, size)).shape == (1, 1000)
-
-
-@pytest.mark.parametrize("scale", family.scales)
-def test_the_graph_is_that_of_the_built_module(scale):
-    shape = family.scales[scale]["shape"]
-    for arch in [family.parse(ORACLE[1][0]), *family.sample(2, seed=5)]:
-        with torch.device("meta"):
-            module = family.build(arch, scale)
-        assert nv.trace(module, torch.zeros(shape, device="meta")) == family.graph(arch, scale)
-
-
-def test_a_small_network_runs_and_keeps_the_structure():
-    for arch in family.sample(3, seed=6):
-        module = family.build(arch, "digits")
-        assert module(torch.rand(4, 1, 8, 8)).shape == (4, 10)
-        large, small = (
-            [(n.layer, n.op, n.kernel if n.op == "conv" else ()) for n in family.graph(arch, s).nodes]
-            for s in ("paper", "digits")
-        )
-        assert large == small
+ORACLE = COUNTS["ofa_mbv3"]
 
 
 def test_the_supernet_has_two_kernel_transforms_more_in_each_layer():

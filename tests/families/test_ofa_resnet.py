@@ -2,68 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
 import nasviz as nv
+from tests.families.published_counts import COUNTS
 
 family = nv.families.get("ofa_resnet")
 
-# architecture, parameters, MACs at 224×224
-ORACLE = [
-    ("stem0;w=000000;20,20|20,20|20,20,20,20|20,20", 6539280, 962192128),
-    ("stem2;w=222222;35,35,35,35|35,35,35,35|35,35,35,35,35,35|35,35,35,35", 48105992, 7491643904),
-    ("stem2;w=222222;25,25,25|25,25,25,25|25,25,25,25,25,25|25,25,25", 25576264, 4328824832),
-    ("stem0;w=222222;25,25,25|25,25,25,25|25,25,25,25,25,25|25,25,25", 25566984, 4213219328),
-    ("stem0;w=111111;25,25|25,25|25,25,25,25|25,25", 12052544, 1898910592),
-    ("stem2;w=220102;25,25,20,35|25,20|20,35,20,35|35,20,20,20", 22600504, 2532295104),
-    ("stem0;w=121212;25,20,25|25,25,25,25|25,35,35,25,35|20,35", 20840160, 3377327936),
-    ("stem2;w=020211;35,35,25|20,25|35,20,20,35|20,25,35,35", 21807296, 2734234368),
-    ("stem0;w=120121;20,35,35,35|25,35,35,35|25,25,25,35,20,35|20,35,35,35", 29389136, 4257185728),
-    ("stem2;w=001211;35,35,25|25,20|20,35,25,25|25,25,35,20", 19577008, 2763226688),
-]
-
-
-@pytest.mark.parametrize(("text", "params", "macs"), ORACLE)
-def test_oracle_rows(text, params, macs):
-    arch = family.parse(text)
-    graph = family.graph(arch)
-    assert graph.params == params
-    assert nv.cost(graph).total["macs"] == macs
-    with torch.device("meta"):
-        module = family.build(arch)
-    assert sum(p.numel() for p in module.parameters()) == params
-
-
-@pytest.mark.parametrize("size", [192, 208, 224])
-def test_any_resolution_runs(size):
-    """208 pixels give odd maps of 13 and 7, which strides and pools must round up."""
-    with torch.device("meta"):
-        module = family.build(family.parse(ORACLE[3][0]))
-        assert module(torch.zeros(1, 3, size, size)).shape == (1, 1000)
-
-
-@pytest.mark.parametrize("scale", family.scales)
-def test_the_graph_is_that_of_the_built_module(scale):
-    shape = family.scales[scale]["shape"]
-    for arch in [family.parse(ORACLE[1][0]), *family.sample(2, seed=5)]:
-        with torch.device("meta"):
-            module = family.build(arch, scale)
-        assert nv.trace(module, torch.zeros(shape, device="meta")) == family.graph(arch, scale)
-
-
-def test_a_small_network_runs_and_keeps_the_structure():
-    for arch in family.sample(3, seed=6):
-        module = family.build(arch, "digits")
-        assert module(torch.rand(4, 1, 8, 8)).shape == (4, 10)
-        large, small = (
-            [
-                (n.layer, n.op, n.kernel if n.op == "conv" else ())
-                for n in family.graph(arch, s).nodes
-                if n.layer != "stem.pool"
-            ]
-            for s in ("paper", "digits")
-        )
-        assert large == small
+ORACLE = COUNTS["ofa_resnet"]
 
 
 def test_a_known_network_is_among_them():

@@ -4,64 +4,13 @@ import collections
 
 import numpy as np
 import pytest
-import torch
 
 import nasviz as nv
+from tests.families.published_counts import COUNTS
 
 family = nv.families.get("proxyless")
 
-# architecture, parameters, MACs at 224×224
-ORACLE = [
-    ("33,33|33,33|33,33|33,33|33,33|33", 3718832, 265526256),
-    ("67,67,67,67|67,67,67,67|67,67,67,67|67,67,67,67|67,67,67,67|67", 7942056, 1004908032),
-    ("45,45,45|45,45,45|45,45,45|45,45,45|45,45,45|45", 5053864, 486974112),
-    ("63,63|63,63|63,63|63,63|63,63|63", 5071400, 465363936),
-    ("37,65,37|65,63,67|45,67,63|67,47,37|67,47|63", 5203008, 566412912),
-    ("35,65,43|63,45,45,35|45,63,43|37,33|65,67,47|47", 5355552, 505627824),
-    ("33,45,33,45|63,45,65,47|43,67,35,37|33,33,35,63|33,35,37|65", 5371896, 583006272),
-    ("65,65,33|45,37,67|63,43,35|63,45|37,67,47,67|33", 5872928, 552468296),
-    ("63,37|37,33,47,63|33,63|67,63,63,63|65,33,43,33|67", 6107496, 589765920),
-    ("67,37,37,35|45,47|65,63,47|47,63,33|43,35,47|35", 4854776, 533083504),
-]
-
-
-@pytest.mark.parametrize(("text", "params", "macs"), ORACLE)
-def test_oracle_rows(text, params, macs):
-    arch = family.parse(text)
-    graph = family.graph(arch)
-    assert graph.params == params
-    assert nv.cost(graph).total["macs"] == macs
-    with torch.device("meta"):
-        module = family.build(arch)
-    assert sum(p.numel() for p in module.parameters()) == params
-
-
-@pytest.mark.parametrize("size", [192, 208, 224])
-def test_any_resolution_runs(size):
-    """208 pixels give odd maps of 13 and 7, which strides and pools must round up."""
-    with torch.device("meta"):
-        module = family.build(family.parse(ORACLE[3][0]))
-        assert module(torch.zeros(1, 3, size, size)).shape == (1, 1000)
-
-
-@pytest.mark.parametrize("scale", family.scales)
-def test_the_graph_is_that_of_the_built_module(scale):
-    shape = family.scales[scale]["shape"]
-    for arch in [family.parse(ORACLE[1][0]), *family.sample(2, seed=5)]:
-        with torch.device("meta"):
-            module = family.build(arch, scale)
-        assert nv.trace(module, torch.zeros(shape, device="meta")) == family.graph(arch, scale)
-
-
-def test_a_small_network_runs_and_keeps_the_structure():
-    for arch in family.sample(3, seed=6):
-        module = family.build(arch, "digits")
-        assert module(torch.rand(4, 1, 8, 8)).shape == (4, 10)
-        large, small = (
-            [(n.layer, n.op, n.kernel if n.op == "conv" else ()) for n in family.graph(arch, s).nodes]
-            for s in ("paper", "digits")
-        )
-        assert large == small
+ORACLE = COUNTS["proxyless"]
 
 
 def test_the_supernet_has_two_kernel_transforms_more_in_each_layer():

@@ -12,8 +12,9 @@ from torch import nn
 from nasviz.benchmarks import Benchmark
 from nasviz.graph.cost import total_flops
 from nasviz.predict import contrastive
+from nasviz.predict.checks import settings_from_dict
 from nasviz.predict.ensemble import MEMBERS as EVERY_MEMBER
-from nasviz.predict.ensemble import Gennape, Settings, _standardised, partition, settings_from_dict
+from nasviz.predict.ensemble import Gennape, Settings, _standardised, partition
 from nasviz.predict.population import Population
 
 MEMBERS = ["CL+FCM+T", "CL", "CL+FCM+Pairwise", "k-GNN", "FLOPs"]
@@ -316,6 +317,6 @@ def test_settings_are_checked_and_read_back():
         with pytest.raises(ValueError, match="members=.*: choose from 'CL', 'CL[+]T'"):
             Settings(members=members)
     settings = Settings(n_clusters=4, temperature=0.3)
-    assert settings_from_dict(json.loads(json.dumps(vars(settings)))) == settings
+    assert settings_from_dict(Settings, json.loads(json.dumps(vars(settings)))) == settings
     with pytest.raises(ValueError, match="the settings depth are unknown; this file is of another version"):
-        settings_from_dict({"depth": 3})
+        settings_from_dict(Settings, {"depth": 3})
