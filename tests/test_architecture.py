@@ -18,7 +18,10 @@ PACKAGE = ROOT / "nasviz"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground floor up. A room imports itself and what stands before it.
-ROOMS = "resources files parallel graph families benchmarks measure predict search cycles views doctor apidocs cli_dashboard cli_search cli".split()
+ROOMS = (
+    "resources files parallel graph families benchmarks measure predict search "
+    "cycles views doctor apidocs cli_dashboard cli_search cli"
+).split()
 MAY_USE_THE_FACE = {"cli", "apidocs"}  # `import nasviz as nv` reaches every room
 LONGEST_FILE = 400
 
