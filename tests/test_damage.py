@@ -4,9 +4,13 @@ Readers of pickles, TFRecords and archives have such tests of their own beside t
 (tests/benchmarks/hostile.py).
 """
 
+import bz2
+import gzip
 import json
+import lzma
 import random
 import resource
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +22,7 @@ import torch
 from onnx import TensorProto, helper
 
 import nasviz as nv
+from nasviz.benchmarks import tables
 from nasviz.benchmarks.bundle import unbundle
 from nasviz.benchmarks.convert import open_converted, save
 from nasviz.benchmarks.label import Recipe, read_log
@@ -207,9 +212,12 @@ def damages(content: bytes, count: int, rng: random.Random) -> Iterator[bytes]:
         yield content[:start] + rng.choice([b"\xff", b"\x7f", b"\0"]) * rng.choice([1, 4, 8]) + content[start + 8 :]
         yield content[:start] + rng.randbytes(rng.randrange(1, 64)) + content[start:]
     try:
-        whole = [json.loads(line) for line in content.splitlines()]
+        whole = [json.loads(content)]
     except ValueError:
-        return
+        try:
+            whole = [json.loads(line) for line in content.splitlines()]
+        except ValueError:
+            return
     for _ in range(4 * count):
         line = rng.randrange(len(whole))
         yield b"\n".join(json.dumps(absurd(e, rng) if i == line else e).encode() for i, e in enumerate(whole)) + b"\n"
@@ -243,6 +251,21 @@ def check(kind: str, folder: Path, count: int, seed: int) -> None:
 @pytest.mark.parametrize("kind", FILES)
 def test_a_damaged_file_is_a_value_or_a_sentence(kind, tmp_path):
     check(kind, tmp_path, 12, 0)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zip"])
+def test_a_table_that_is_a_bomb_is_not_unpacked(ending, tmp_path, monkeypatch):
+    """Here one that grows to 8 MiB; what is allowed to anyone is 256."""
+    monkeypatch.setattr(tables, "BOMB_BYTES", 1 << 20)
+    path, zeros = tmp_path / f"table.csv{ending}", bytes(1 << 23)
+    if ending == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.csv", zeros)
+    else:
+        path.write_bytes({".gz": gzip, ".bz2": bz2, ".xz": lzma}[ending].compress(zeros))
+    monkeypatch.setattr(pd, "read_csv", lambda *_, **__: pytest.fail("pandas unpacks it"))
+    with pytest.raises(ValueError, match="unpacks to more than 100 times its size; unpack it yourself"):
+        from_table(path)
 
 
 @pytest.mark.slow

@@ -1,8 +1,12 @@
 """Benchmarks from tables: the bundled one, published label files, and any table that you bring."""
 
+import bz2
+import gzip
+import lzma
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -20,6 +24,10 @@ FORMATS: Mapping[str, Callable[[Path, Sequence[str]], pd.DataFrame]] = {
     ".jsonl": lambda path, text: pd.read_json(path, dtype=False, precise_float=True, lines=True),
 }
 """How to read a file by the end of its name, and which columns are text even where they look like numbers."""
+
+UNPACK: Mapping[str, Callable[[Path], IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+BOMB_BYTES, BOMB_RATIO = 1 << 28, 100
+"""What a compressed table may always unpack to, and how many times its size."""
 
 
 def from_table(
@@ -109,9 +117,25 @@ def read_frame(path: str | Path, text: Sequence[str] = ()) -> pd.DataFrame:
         raise ValueError(f"path={str(path)!r}: the name of a table ends with {', '.join(FORMATS)} (or .csv.gz).")
     path = checked(path, f"a {kind} table")
     try:
+        _check_no_bomb(path)
         return FORMATS[kind](path, text)
     except Exception as error:  # of pandas, Arrow, or one of six ways to compress
         raise ValueError(f"path={str(path)!r} cannot be read as a {kind} table: {short(error)}") from error
+
+
+def _check_no_bomb(path: Path) -> None:
+    """Refuse what is small and unpacks to very much, before pandas unpacks all of it into memory."""
+    most = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
+    size = 0
+    if path.suffix == ".zip":
+        with ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+    elif path.suffix in UNPACK:
+        with UNPACK[path.suffix](path) as file:
+            while size <= most and (part := file.read(1 << 20)):
+                size += len(part)
+    if size > most:
+        raise ValueError(f"it unpacks to more than {BOMB_RATIO} times its size; unpack it yourself if you trust it")
 
 
 def read_digits(path: str | Path | None = None) -> Benchmark:

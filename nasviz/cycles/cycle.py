@@ -1,5 +1,6 @@
 """One cycle of a run: a network with its metrics and layers, read from its folder."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,7 +184,8 @@ def read_cycle(folder: Path, primary: str) -> Cycle:
     if path.is_file():
         found = read_json(path, dict.fromkeys(found, dict))
     for name, value in found["metrics"].items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and (not number or (isinstance(value, int) and abs(value) > sys.float_info.max)):
             raise damaged(path, f"metric {name!r} is {value!r}, neither a number nor null")
     for name, file in found["artifacts"].items():
         if not isinstance(file, str) or Path(file).name != file:  # nothing outside of the cycle is opened

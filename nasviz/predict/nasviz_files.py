@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
+from nasviz.files import check_version, short
 from nasviz.predict.checks import settings_from_dict
 from nasviz.predict.few_shot import SUPPORT, FewShot
 from nasviz.predict.layer_gnn import LayerGNN
@@ -68,8 +69,7 @@ def load(kind: type["Nasviz"], folder: Path) -> "Nasviz":
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
         if document.get("model") != "Nasviz":
             raise ValueError("it holds another kind of model; if it is a Gennape, use Gennape.load")
-        if document["format_version"] != FORMAT_VERSION:
-            raise ValueError(f"it has format version {document['format_version']}, this nasviz reads {FORMAT_VERSION}")
+        check_version(document.get("format_version"), FORMAT_VERSION, "it", "train it again")
         content = {name: (folder / name).read_bytes() for name in (WEIGHTS, TREES)}
         for name, data in content.items():
             if hashlib.sha256(data).hexdigest() != document["sha256"][name]:
@@ -87,8 +87,9 @@ def load(kind: type["Nasviz"], folder: Path) -> "Nasviz":
         stack, spread = tensors["stack"].numpy(), tensors["spread"].numpy()
         transform = transform_from_dict(document["transform"])
         return kind(networks, trees, stack, space, transform, spread, settings, document["card"], few_shot)
-    except (SafetensorError, KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+    except (SafetensorError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError, ValueError) as error:
+        first = short(str(error).partition("\n")[0])
+        reason = f"{type(error).__name__}: {first}" if isinstance(error, KeyError) else first
         raise ValueError(f"{folder} holds no model that can be read ({reason.rstrip('.')}).") from error
 
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
-from nasviz.files import check_version
+from nasviz.files import check_version, short
 from nasviz.predict.checks import settings_from_dict
 from nasviz.predict.clusters import ClusterSpace
 from nasviz.predict.encoder import Encoder, EndToEnd
@@ -76,8 +76,8 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
         document = json.loads((folder / "model.json").read_text())
         content = (folder / "weights.safetensors").read_bytes()
         tensors = load_tensors(content)
-    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
-        raise ValueError(f"{folder} holds a model that cannot be read ({error}); save it again.") from error
+    except (ValueError, RecursionError, SafetensorError) as error:
+        raise ValueError(f"{folder} holds a model that cannot be read ({short(error)}); save it again.") from error
     version = document.get("format_version") if isinstance(document, dict) else None
     check_version(version, FORMAT_VERSION, f"the model in {folder}", "train it again")
     if document.get("sha256") != hashlib.sha256(content).hexdigest():
@@ -94,8 +94,9 @@ def load(kind: type["Gennape"], folder: Path) -> "Gennape":
         weights = {name: float(document["weights"][name]) for name in members}
         settings = settings_from_dict(Settings, document["settings"])
         return kind(encoder, space, members, weights, settings, dict(document["card"]))
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(":")  # torch lists every weight below
+    except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        first = short(str(error).partition("\n")[0])  # torch lists every weight below
+        reason = f"{type(error).__name__}: {first}".rstrip(": ")
         raise ValueError(f"{folder} holds a model.json that does not fit its weights ({reason}).") from error
 
 

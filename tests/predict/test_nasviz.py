@@ -163,7 +163,7 @@ def test_a_saved_model_scores_the_same(which, request, nb201, tmp_path):
         ("trees.txt", lambda data: data.replace(b"num_leaves=1", b"num_leaves=9"), "damaged"),
         ("model.json", lambda data: data[:50], "no model that can be read"),
         ("model.json", lambda data: b"", "no model that can be read"),
-        ("model.json", lambda data: data.replace(b'"format_version": 1', b'"format_version": 99'), "version 99"),
+        ("model.json", lambda data: data.replace(b'"format_version": ', b'"format_version": 99'), "version 99"),
         ("model.json", lambda data: data.replace(b'"model": "Nasviz"', b'"model": "Gennape"'), "another kind"),
         ("model.json", lambda data: b"[1]", "no model that can be read"),
         ("trees.txt", None, "missing"),
