@@ -145,7 +145,8 @@ class FewShot:
         self.weights_ = pd.Series({name: _weight(values, target) for name, values in unseen.items()})
         self.weights_ /= self.weights_.sum()
         self.forest_.fit(embedding, target)
-        self.factor_ = conformal_factor(*self.of_accuracy_.left_out())
+        error = accuracy - self._accuracy(unseen["process of accuracy"], self.combine(pd.DataFrame(unseen)))
+        self.factor_ = conformal_factor(error / self.spread_, self.of_accuracy_.left_out()[1])
         return self
 
     def predict(self, anatomy: Anatomy, experts: pd.DataFrame) -> pd.DataFrame:
@@ -167,16 +168,19 @@ class FewShot:
         }
         members |= {f"tuned GNN_{i}": anatomy.run(network)[0].astype(float) for i, network in enumerate(self.tuned)}
         members = pd.DataFrame(members)
-        return members.assign(
-            score=self.combine(members),
-            accuracy=self.centre_ + self.spread_ * accuracy,
-            half=self.factor_ * deviation * self.spread_,
-        )
+        score = self.combine(members)
+        half = self.factor_ * deviation * self.spread_
+        return members.assign(score=score, accuracy=self._accuracy(accuracy, score), half=half)
 
     def combine(self, members: pd.DataFrame) -> np.ndarray:
         """The weighted mean (N,) of some members' columns."""
         weights = self.weights_[members.columns]
         return (members.clip(-CLIP, CLIP) @ (weights / weights.sum())).to_numpy()
+
+    def _accuracy(self, process: np.ndarray, score: np.ndarray) -> np.ndarray:
+        """Accuracies: the mean of the process's and of what labelled networks have whose normal score this is."""
+        known = np.sort(self.support_["accuracy"])
+        return (self.centre_ + self.spread_ * process + np.interp(score, np.sort(self.target(known)), known)) / 2
 
     def _views(self, anatomy: Anatomy, experts: pd.DataFrame) -> dict[str, np.ndarray]:
         structure = np.hstack([anatomy.features.to_numpy(), experts[["GNN", "trees"]].to_numpy()])

@@ -79,3 +79,19 @@ def test_the_score_is_the_weighted_mean_of_what_members_say(data):
     weights = model.weights_[["process", "forest"]].to_numpy()
     expected = [np.average([0.5, -1], weights=weights), np.average([1, 3], weights=weights)]
     np.testing.assert_allclose(model.combine(said), expected)
+
+
+def test_accuracies_are_near_the_truth_and_within_what_was_seen(data):
+    features, truth = data
+    accuracy = 0.5 + truth / 20
+    model = FewShot([], []).learn(
+        {"structure": features[:50], "embedding": features[:50], "accuracy": accuracy[:50], "left_out": truth[:50]}
+    )
+    process = model.of_accuracy_.predict(features[50:])[0]
+    said = model._accuracy(process, process)
+    assert np.abs(said - accuracy[50:]).mean() < 0.5 * np.abs(accuracy[50:].mean() - accuracy[50:]).mean()
+    at = FewShot.target(accuracy[:50])
+    own = (accuracy[:50] - model.centre_) / model.spread_
+    np.testing.assert_allclose(model._accuracy(own, at), accuracy[:50])  # a label that both parts know comes back
+    far = model._accuracy(np.array([-9.0, 9.0]), np.array([-9.0, 9.0]))
+    assert far[0] < accuracy[:50].min() < accuracy[:50].max() < far[1]
