@@ -94,13 +94,24 @@ def lesson(page: Page, server: str) -> None:
 def notebook(page: Page, server: str) -> None:
     page.goto(f"{server}/lab/tree/notebooks/08_your_model.ipynb?reset")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")  # "run" before that would be lost
-    page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
-    page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
-    page.get_by_role("heading", name="Among its kind").evaluate("line => line.scrollIntoView()")
-    page.locator(".jp-RenderedImage img").first.wait_for()
-    expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
-    page.get_by_role("heading", name="Among its kind").evaluate("line => line.scrollIntoView()")
+    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
+    for _ in range(5):  # "run" before the kernel is there is lost
+        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
+        page.wait_for_timeout(2000)
+        page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+        page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
+        page.wait_for_timeout(2000)
+        if prompts.first.inner_text().strip() != "[ ]:":
+            break
+    pictures = page.locator(".jp-RenderedImage img")
+    expect(pictures).to_have_count(6)  # all cells have run
+    heading = page.get_by_role("heading", name="Among its kind")
+    for _ in range(5):  # JupyterLab moves to what runs, and draws what is in sight
+        heading.evaluate("line => line.scrollIntoView()")
+        page.wait_for_timeout(1000)
+    box = pictures.first.bounding_box()
+    if box is None or not 300 < box["y"] < 800:
+        raise RuntimeError(f"the notebook's first picture is not in sight: {box}")
 
 
 PICTURES: dict[str, tuple[list[str], Callable[[Page, str], None], tuple[int, int]]] = {
