@@ -124,28 +124,31 @@ def test_plugins(on_dask, tmp_path):
     assert os.listdir(tmp_path / "dask") == ["artifacts"]
 
 
-def square(number):
-    if number == 3:
-        os._exit(1)
-    return number**2
-
-
 @pytest.mark.parametrize("how", ["list", "generator_unordered"])
 def test_a_task_that_kills_every_worker_ends_the_call(cluster, how):
     """joblib alone would wait for ever."""
     with distributed.Client(cluster) as client, joblib.parallel_config("dask"):
         client.wait_for_workers(2)
         with pytest.raises(TerminatedWorkerError, match="died while running it"):
-            list(parallel(2, return_as=how)(joblib.delayed(square)(i) for i in range(2, 6)))
+            list(parallel(2, return_as=how)([joblib.delayed(os.getpid)(), joblib.delayed(os._exit)(1)]))
 
 
-def test_a_plugin_that_kills_every_worker_is_told_and_one_worker_is_a_cluster(cluster, tmp_path):
+def test_one_worker_is_a_cluster():
+    """joblib alone would do the work in the caller's process."""
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as small,
+        distributed.Client(small),
+        joblib.parallel_config("dask"),
+    ):
+        assert os.getpid() not in parallel(1)(joblib.delayed(os.getpid)() for _ in range(3))
+
+
+@pytest.mark.slow
+def test_a_plugin_that_kills_every_worker_is_told(cluster, tmp_path):
     with distributed.Client(cluster) as client, joblib.parallel_config("dask"):
         client.wait_for_workers(2)
         with pytest.raises(RuntimeError, match="a worker process died in phase 'test'.*plugins:Dies"):
             evaluate(nn.Identity(), {"test": Samples(40)}, ["tests.cycles.plugins:Dies"], tmp_path, workers=2)
-        client.wait_for_workers(1)
-        assert os.getpid() not in parallel(1)(joblib.delayed(os.getpid)() for _ in range(3))
 
 
 def test_an_error_of_a_task_is_the_callers(cluster):
