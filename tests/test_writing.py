@@ -284,9 +284,7 @@ def newer_nasviz(folder, version):
 
 
 @pytest.mark.parametrize(("version", "todo"), [(99, "a newer nasviz wrote it: pip install -U nasviz"), (0, "again")])
-@pytest.mark.parametrize(
-    "make", [newer_run, newer_graphs, newer_benchmark, newer_graph, newer_gennape, newer_nasviz]
-)
+@pytest.mark.parametrize("make", [newer_run, newer_graphs, newer_benchmark, newer_graph, newer_gennape, newer_nasviz])
 def test_a_file_of_another_version_is_told_with_what_to_do(make, version, todo, tmp_path):
     read = make(tmp_path, version)
     told = f"has format version {version}, and this nasviz reads [0-9]+; .*{todo}"

@@ -147,12 +147,8 @@ MODULES: dict[Op, Callable[[Node], nn.Module]] = {
     Op.TANH: lambda node: nn.Tanh(),
     Op.MAX_POOL: _max_pool,
     Op.AVG_POOL: _avg_pool,
-    Op.ADAPTIVE_AVG_POOL: partial(
-        _adaptive, kinds=(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
-    ),
-    Op.ADAPTIVE_MAX_POOL: partial(
-        _adaptive, kinds=(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
-    ),
+    Op.ADAPTIVE_AVG_POOL: partial(_adaptive, kinds=(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)),
+    Op.ADAPTIVE_MAX_POOL: partial(_adaptive, kinds=(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)),
     Op.MEAN: lambda node: Mean(node.get("dim"), node.get("keepdim")),
     Op.ADD: lambda node: Arithmetic(operator.add, node.get("scalar")),
     Op.MUL: lambda node: Arithmetic(operator.mul, node.get("scalar")),

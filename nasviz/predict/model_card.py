@@ -123,9 +123,7 @@ def _trust(model: Nasviz, bench: "Benchmark") -> pd.DataFrame:
     return risk_coverage(scores, bench.table["accuracy"].to_numpy(float), steps=5)
 
 
-def describe(
-    model: Nasviz, results: pd.DataFrame, trust: dict[str, pd.DataFrame], labels: int, command: str
-) -> str:
+def describe(model: Nasviz, results: pd.DataFrame, trust: dict[str, pd.DataFrame], labels: int, command: str) -> str:
     """The card as Markdown."""
     rows = []
     for (benchmark, setting, method), row in summary(results).iterrows():

@@ -78,5 +78,3 @@ class Trees:
             raise ValueError(f"the trees read {trees.booster_.num_feature()} features, not {len(columns)}.")
         trees.columns_ = list(columns)
         return trees
-
-

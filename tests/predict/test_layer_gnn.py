@@ -107,6 +107,7 @@ def test_an_interrupted_training_ends_the_same(layers, target, tmp_path):
 
         graphs, seen = layers, 0
         if stop_after:
+
             class Breaking:
                 def batch(self, rows):
                     nonlocal seen

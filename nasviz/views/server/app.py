@@ -154,9 +154,7 @@ def head(notebook: Path) -> dict[str, str]:
     return {"title": title.removeprefix("# ").strip(), "text": text.strip()}
 
 
-def settings(
-    pages: list[str], *, ip: str, port: int, base_url: str, browser: bool, idle: int, token: bool
-) -> Config:
+def settings(pages: list[str], *, ip: str, port: int, base_url: str, browser: bool, idle: int, token: bool) -> Config:
     """The settings of a `Server`.
 
     Parameters
