@@ -7,7 +7,7 @@ noise. One recipe serves every family; the recipe is part of the result.
 import json
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -123,23 +123,27 @@ def train(module: nn.Module, recipe: Recipe, seed: int) -> float:
     return (predicted == test_classes).double().mean().item()
 
 
+def train_anew(make: Callable[[], nn.Module], recipe: Recipe, seed: int) -> float:
+    """Make a module, its weights drawn by `seed`, and train it as every label is trained; its test accuracy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return train(make(), recipe, seed)
+    finally:
+        torch.set_num_threads(threads)  # this may be the caller's own process
+        torch.set_flush_denormal(False)
+
+
 def train_one(family: str | Family, arch: str, seed: int, recipe: Recipe) -> dict[str, Any]:
     """Build, initialise and train one architecture, given as text; a row of the result table.
 
     Another process knows no name that a user's own file registered here: there, give the family itself.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     fam, start = get(family) if isinstance(family, str) else family, time.perf_counter()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            module = fam.build(fam.parse(arch), scale="digits")
-        accuracy = train(module, recipe, seed)
-    finally:
-        torch.set_num_threads(threads)  # this may be the caller's own process
-        torch.set_flush_denormal(False)
+    accuracy = train_anew(lambda: fam.build(fam.parse(arch), scale="digits"), recipe, seed)
     return {
         "family": fam.name,
         "arch": arch,

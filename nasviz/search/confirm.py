@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import t as student
 
-from nasviz.benchmarks.label import Recipe
-from nasviz.benchmarks.label import train as train_by
+from nasviz.benchmarks.label import Recipe, train_anew
 from nasviz.graph.build import to_module
 from nasviz.graph.graph import ComputeGraph
 from nasviz.search.hunt import Log, Predictor, Report
@@ -85,7 +83,8 @@ def confirm(
         name = f"{each.scored.key} {first + number}"
         known = written.recall([name], "accuracy")
         if known is None:
-            known = [_trained(space.graph(each.scored.candidate), recipe, first + number)]
+            graph = space.graph(each.scored.candidate)
+            known = [train_anew(lambda: to_module(graph), recipe, first + number)]
             written.write([name], "accuracy", known)
         cost = each.scored.cost
         rows.append({"network": each.scored.key, "phase": phase, "round": each.round, "seed": first + number,
@@ -109,19 +108,6 @@ def confirm(
     kinds = {start.scored.key: "start", cheapest.scored.key: "cheapest", found.scored.key: "found"}
     table.insert(1, "kind", table["network"].map(kinds).fillna("proposed"))
     return table
-
-
-def _trained(graph: ComputeGraph, recipe: Recipe, seed: int) -> float:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return train_by(to_module(graph), recipe, seed)
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 def verdict(table: pd.DataFrame, level: float = 0.95, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -117,7 +117,7 @@ def test_start_and_found_are_trained_anew_and_a_killed_comparison_goes_on(space,
     assert all(seeds == [1000, 1001, 1002] for seeds in fresh.groupby("kind").seed.apply(list))
     assert not set(fresh["seed"]) & set(whole[whole["phase"] == "search"]["seed"])
 
-    trained, calls = confirming._trained, []
+    trained, calls = confirming.train_anew, []
 
     def killed(*arguments):
         calls.append(arguments)
@@ -125,7 +125,7 @@ def test_start_and_found_are_trained_anew_and_a_killed_comparison_goes_on(space,
             raise KeyboardInterrupt
         return trained(*arguments)
 
-    monkeypatch.setattr(confirming, "_trained", killed)
+    monkeypatch.setattr(confirming, "train_anew", killed)
     log = tmp_path / "log.jsonl"
     with pytest.raises(KeyboardInterrupt):
         confirm(space.starts[0].graph, Wrong(), log=log, **way)
