@@ -20,3 +20,10 @@ def labels() -> Path:
     if not path.is_dir():
         pytest.fail(f"NASVIZ_LABELS={folder!r} is no folder")
     return path
+
+
+def pytest_collection_modifyitems(items):
+    """Benchmarks and slow tests take as long as they need."""
+    for item in items:
+        if item.get_closest_marker("bench") or item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(0))
