@@ -1,14 +1,18 @@
 """`to_module`: a computation graph becomes a runnable `nn.Module` again; `carry` gives it another one's weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 
 import torch
 from torch import nn
 
 from nasviz.graph.graph import ComputeGraph, Node
-from nasviz.graph.modules import MODULES, Arithmetic
-from nasviz.graph.ops import Op
+from nasviz.graph.modules import MODULES
+from nasviz.graph.ops import NORMS, Op
+from nasviz.graph.replay import Replay, is_buildable, shapes_read
+
+Shape = tuple[int, ...]
 
 
 class GraphModule(nn.Module):
@@ -17,9 +21,9 @@ class GraphModule(nn.Module):
     Parameters
     ----------
     graph : ComputeGraph
-        Its operators must be among `MODULES`, and every node with weights needs a layer name of its own, unless it
-        runs the weights of an earlier node again. One without weights whose name is missing or taken, such as a sum or
-        a ReLU that runs twice, is called by its operator.
+        Its operators must be among `MODULES` or keep the call that was traced, and every node with weights needs a
+        layer name of its own, unless it runs the weights of an earlier node again. One without weights whose name is
+        missing or taken, such as a sum or a ReLU that runs twice, is called by its operator.
 
     Raises
     ------
@@ -39,23 +43,32 @@ class GraphModule(nn.Module):
         for index, node in enumerate(graph.nodes):
             if node.op is Op.INPUT:
                 continue
-            if node.op not in MODULES:
-                raise ValueError(f"{node.layer}: cannot build the operator '{node.op}'; known: {', '.join(MODULES)}.")
+            self._check(node, [graph.nodes[i].out_shape for i in sources[index]])
             module = self._again(node) or self._new(node)
-            self._check(node, module, len(sources[index]))
             done = {i for i in sources[index] if last_use[i] == index and i not in self.outputs}
             self._steps.append((module, index, sources[index], list(done)))
         del self._owners, self._taken
 
-    def _check(self, node: Node, module: nn.Module, inputs: int) -> None:
+    @staticmethod
+    def _check(node: Node, shapes: Sequence[Shape]) -> None:
         """Refuse what would run, but not as the network did."""
-        own = sum(parameter.numel() for parameter in module.parameters())
-        lonely = isinstance(module, Arithmetic) and inputs == 1 and module.scalar is None
-        if lonely or (node.params and node.params != own):
+        layer, read = node.layer or "a layer", shapes_read(node)
+        if not is_buildable(node):
             raise ValueError(
-                f"{node.layer or 'a layer'}: cannot build the operator '{node.op}' again, since it works on a "
-                "parameter of its own or a constant that the graph does not hold."
+                f"{layer}: cannot build the operator '{node.op}', since the graph does not hold its call; without one "
+                f"it can build {', '.join(MODULES)}."
             )
+        if node.get("result") is not None:
+            raise ValueError(f"{layer}: cannot build what reads result {node.get('result') + 1} of a call.")
+        if read is None and node.op in (Op.ADD, Op.MUL) and len(shapes) == 1 and node.get("scalar") is None:
+            raise ValueError(
+                f"{layer}: cannot build the operator '{node.op}' again, since it works on a constant that the graph "
+                "does not hold."
+            )
+        if read is None and shapes:  # the shape of the first alone is known
+            read, shapes = [node.in_shape], shapes[:1]
+        if read and read[0] and read != list(shapes):  # such as what was written into a part of
+            raise ValueError(f"{layer}: cannot build what read {read} where {list(shapes)} come in.")
 
     def _again(self, node: Node) -> nn.Module | None:
         """The module whose weights this node is not the first to use: a layer that is called twice."""
@@ -64,13 +77,40 @@ class GraphModule(nn.Module):
         return module if same and owner.params and not node.params else None
 
     def _new(self, node: Node) -> nn.Module:
-        module = MODULES[node.op](node)
+        fresh = []
+        if node.get("call") is not None:
+            module = Replay(node, partial(self._holder, node, fresh))
+        else:
+            module = MODULES[node.op](node)
+        if node.params and node.params != sum(p.numel() for p in [*fresh, *module.parameters()]):
+            raise ValueError(
+                f"{node.layer or 'a layer'}: cannot build the operator '{node.op}' with its parameters again."
+            )
         if not module.state_dict():
             self._place(self._free_name(node), module)
             return module
         self._place(node.layer, module)
         self._owners[node.layer] = node, module
         return module
+
+    def _holder(self, node: Node, fresh: list[nn.Parameter], name: str, shape: Shape) -> nn.Module:
+        """The module with the parameter `name`; it is made, and put into `fresh`, if it is not there yet."""
+        *path, key = name.split(".")
+        self._taken.update(accumulate(path, "{}.{}".format))
+        holder: nn.Module = self
+        for part in path:
+            if part not in holder._modules:
+                holder.add_module(part, nn.Module())
+            holder = holder._modules[part]
+        if key not in holder._parameters:
+            value = torch.zeros(shape)
+            if node.op in NORMS or node.op is Op.MUL:
+                value.fill_(float("bias" not in key))
+            elif "bias" not in key:
+                nn.init.trunc_normal_(value, std=0.02)  # as class tokens, positions and projections start in ViT
+            fresh.append(nn.Parameter(value))
+            holder.register_parameter(key, fresh[-1])
+        return holder
 
     def _free_name(self, node: Node) -> str:
         name = node.layer
@@ -95,7 +135,8 @@ class GraphModule(nn.Module):
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         results = dict(zip(self.inputs, inputs, strict=True))
         for module, index, sources, done in self._steps:
-            results[index] = module(*[results[i] for i in sources])
+            read = [results[i] for i in sources]
+            results[index] = module(*read, images=len(inputs[0])) if isinstance(module, Replay) else module(*read)
             for i in done:
                 del results[i]
         outputs = tuple(results[i] for i in self.outputs)

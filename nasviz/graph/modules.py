@@ -121,12 +121,6 @@ def _adaptive(node: Node, kinds: Sequence[type[nn.Module]]) -> nn.Module:
     return kinds[_dims(node) - 1](node.out_shape[2:])
 
 
-def _slice(node: Node) -> nn.Module:
-    if node.get("length") is None:
-        raise ValueError(f"{node.layer or 'slice'}: only slices by narrow(dim, start, length) can be built again.")
-    return Slice(node.get("dim"), node.get("start"), node.get("length"))
-
-
 MODULES: dict[Op, Callable[[Node], nn.Module]] = {
     Op.CONV: _conv,
     Op.CONV_TRANSPOSE: _conv_transpose,
@@ -153,10 +147,10 @@ MODULES: dict[Op, Callable[[Node], nn.Module]] = {
     Op.ADD: lambda node: Arithmetic(operator.add, node.get("scalar")),
     Op.MUL: lambda node: Arithmetic(operator.mul, node.get("scalar")),
     Op.CONCAT: lambda node: Concat(node.get("dim")),
-    Op.SLICE: _slice,
+    Op.SLICE: lambda node: Slice(node.get("dim"), node.get("start"), node.get("length")),
     Op.FLATTEN: lambda node: nn.Flatten(node.get("start")),
     Op.DROPOUT: lambda node: nn.Dropout(node.get("p", 0.5)),
     Op.ZERO: lambda node: Zero(),
 }
-"""By operator, a function that makes the module of a node, with new weights. What a node does not tell, such as the
-order of `permute`, cannot be made again, and so these operators are missing."""
+"""By operator, a function that makes the module of a node, with new weights. What a node's own fields do not tell, such
+as the order of `permute`, is called again instead (`nasviz.graph.replay`)."""

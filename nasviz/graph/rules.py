@@ -5,6 +5,7 @@ and is reported as not counted; nothing is dropped in silence.
 """
 
 from collections.abc import Callable
+from itertools import accumulate
 from math import isqrt
 from typing import Any
 
@@ -28,6 +29,27 @@ def rule(call: Call) -> tuple[Op, Facts]:
 def operator(name: str) -> Op:
     """The operator of the torch function `name`."""
     return _RULES.get(name, (Op.UNKNOWN, None))[0]
+
+
+def cuts(call: Call) -> list[tuple[Op, Facts]]:
+    """Operator and facts of each result of a call that takes a tensor apart: parts of it, and parts can be read alone.
+
+    The call is one of `Op.SPLIT`.
+    """
+    alone = call.name in ("unbind", "iter")  # one entry each, without the dimension
+    dim = call.get(1 if alone else 2, "dim", 0) % call.data.dim()
+    if alone:
+        read = ("tensor", *call.data.shape)
+        return [
+            (Op.SLICE, {"function": "select", "call": ("torch.Tensor.select", (read, dim, i), ())})
+            for i in range(len(call.results))
+        ]
+    lengths = [result.shape[dim] for result in call.results]
+    starts = accumulate(lengths, initial=0)
+    return [
+        (Op.SLICE, {"dim": dim, "start": start, "length": length})
+        for start, length in zip(starts, lengths, strict=False)
+    ]
 
 
 def _none(call: Call) -> Facts:

@@ -5,7 +5,7 @@ The module is copied first, with its tensors on the meta device, so nothing of t
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from types import FunctionType
@@ -22,7 +22,8 @@ from torch.utils._device import _device_constructors
 from nasviz.graph.calls import ALIASES, CONSTANTS, REFLECTED, Call, call_name
 from nasviz.graph.graph import ComputeGraph, Node, shared_node
 from nasviz.graph.ops import Op
-from nasviz.graph.rules import rule
+from nasviz.graph.replay import has_sizes, is_special, of_any_batch, written
+from nasviz.graph.rules import cuts, rule
 from nasviz.graph.shapes import CACHED, KEEP_SHAPE, can_skip, predicted, recall, remember, signature
 from nasviz.graph.twin import moved, parts, twin, unwrapped
 
@@ -71,16 +72,34 @@ def trace(module: nn.Module, example: Example, *, name: str = "") -> ComputeGrap
         raise TraceError(f"{name}: {where} is TorchScript, whose calls cannot be seen; pass the module it was made of.")
     args, kwargs = _arguments(example)
     with torch.no_grad(), _same_randomness():
-        try:
-            return _run(module, args, kwargs, name, "meta")
-        except TraceError as error:
-            leaves = pytree.tree_leaves((args, kwargs))
-            if any(isinstance(leaf, torch.Tensor) and leaf.is_meta for leaf in leaves) and _has_meta(module):
-                raise
-            try:  # a forward pass that looks at values needs real ones
-                return _run(module, args, kwargs, name, "cpu")
-            except TraceError as second:
-                raise second from error.__cause__
+        graph, device = _run_somewhere(module, args, kwargs, name)
+        if not has_sizes(graph):
+            return graph
+        try:  # what of the sizes is that of the batch?
+            return of_any_batch(graph, _run(module, *_twice((args, kwargs)), name, device))
+        except TraceError:
+            return graph
+
+
+def _run_somewhere(module: nn.Module, args: tuple, kwargs: dict, name: str) -> tuple[ComputeGraph, str]:
+    try:
+        return _run(module, args, kwargs, name, "meta"), "meta"
+    except TraceError as error:
+        leaves = pytree.tree_leaves((args, kwargs))
+        if any(isinstance(leaf, torch.Tensor) and leaf.is_meta for leaf in leaves) and _has_meta(module):
+            raise
+        try:  # a forward pass that looks at values needs real ones
+            return _run(module, args, kwargs, name, "cpu"), "cpu"
+        except TraceError as second:
+            raise second from error.__cause__
+
+
+def _twice(inputs: Any) -> Any:
+    """The inputs for twice as many images: whatever has as many rows as the first tensor."""
+    images = next(x.shape[:1] for x in pytree.tree_leaves(inputs) if isinstance(x, torch.Tensor))
+    return pytree.tree_map_only(
+        torch.Tensor, lambda x: torch.cat((x, x)) if x.dim() and x.shape[:1] == images else x, inputs
+    )
 
 
 def _run(module: nn.Module, args: tuple, kwargs: dict, name: str, device: str) -> ComputeGraph:
@@ -117,10 +136,16 @@ class _Recorder(TorchFunctionMode):
         self.failed = ""
         self.device = device
         self._maker: dict[int, int] = {}  # id of a tensor → node that made it
+        self._others: dict[int, int] = {}  # id of a tensor → its number, of the results after the first
+        self._cuts: dict[int, tuple[int, Node]] = {}  # id of a part of a split → what was split, and the part's node
         self._alive: list[torch.Tensor] = []  # ids stay unique as long as the tensors live
         self._unused: dict[int, nn.Parameter] = {}
+        self._names: dict[int, str] = {}
         for path, part in parts(module):
-            self._unused.update((id(p), p) for p in part._parameters.values() if p is not None)
+            for key, parameter in part._parameters.items():
+                if parameter is not None:
+                    self._unused[id(parameter)] = parameter
+                    self._names.setdefault(id(parameter), f"{path}.{key}".lstrip("."))
             vars(part)["_compiled_call_impl"] = self._in_layer(path, part._call_impl)
 
     def add_input(self, tensor: torch.Tensor) -> None:
@@ -150,42 +175,42 @@ class _Recorder(TorchFunctionMode):
                 return _OPEN_ATTENTION(*args, **kwargs)
         if func in _device_constructors() and kwargs.get("device") is None:
             kwargs["device"] = self.device
-        name, written = call_name(func), getattr(func, "__name__", "")
-        out = self._result(func, name, written, args, kwargs)
+        name, typed = call_name(func), getattr(func, "__name__", "")
+        out = self._result(func, name, typed, args, kwargs)
         kind = type(out)
         if kind in _NO_TENSORS:
             return out
-        if written == "__iter__":
+        if typed == "__iter__":
             out = list(out)
-        elif written == "__setitem__":
+        elif typed == "__setitem__":
             out = args[0]
         results = [out] if kind is torch.Tensor else [x for x in _leaves(out) if isinstance(x, torch.Tensor)]
         if results and name not in CONSTANTS:
-            args = args[::-1] if written in REFLECTED else args
-            self._record(name, args, kwargs, results)
-        return iter(out) if written == "__iter__" else out
+            args = args[::-1] if typed in REFLECTED else args
+            self._record(func, name, args, kwargs, results)
+        return iter(out) if typed == "__iter__" else out
 
-    def _result(self, func: Callable, name: str, written: str, args: tuple, kwargs: dict) -> Any:
+    def _result(self, func: Callable, name: str, typed: str, args: tuple, kwargs: dict) -> Any:
         """What the call returns; on the meta device without running it where that is known."""
         if self.device != "meta" or not can_skip():
             return func(*args, **kwargs)
-        if name == written and name in KEEP_SHAPE and (out := KEEP_SHAPE[name](args, kwargs)) is not None:
+        if name == typed and name in KEEP_SHAPE and (out := KEEP_SHAPE[name](args, kwargs)) is not None:
             return out
-        key = signature(func, args, kwargs) if written in CACHED else None
+        key = signature(func, args, kwargs) if typed in CACHED else None
         if key is None:
             return func(*args, **kwargs)
         out = recall(key)
         if out is None:
-            out = predicted(written, args, kwargs)
+            out = predicted(typed, args, kwargs)
             out = func(*args, **kwargs) if out is None else out
             remember(key, out)
         return out
 
-    def _record(self, name: str, args: tuple, kwargs: dict, results: list[torch.Tensor]) -> None:
+    def _record(self, func: Callable, name: str, args: tuple, kwargs: dict, results: list[torch.Tensor]) -> None:
         tensors = _tensors((args, kwargs))
         if not tensors:
             return  # a factory: a constant, not an operator
-        sources = [self._maker[id(t)] for t in tensors if id(t) in self._maker]
+        sources = [source for t in tensors if (source := self._source(t)) is not None]
         if name in ALIASES:
             if sources:
                 for result in results:
@@ -196,12 +221,32 @@ class _Recorder(TorchFunctionMode):
             return  # arithmetic on constants, such as a table of positions
         call = Call(name, args, kwargs, tuple(results))
         op, facts = rule(call)
-        read = call.data if call.data is not None else tensors[0]
-        node = shared_node(
+        if op is Op.SPLIT and sources:
+            for result, cut in zip(results, cuts(call), strict=True):
+                self._cuts[id(result)] = sources[0], self._node(call, *cut, result)
+                self._alive.append(result)
+            return
+        if is_special(op, facts, self.layer, call, self._maker, self._names):
+            images = self.nodes[0].out_shape[:1] if self.nodes else ()
+            plain = written(func, call, self._maker, self._names, images)
+            facts |= {} if plain is None else {"call": plain}
+        if others := [self._others[id(t)] for t in tensors if id(t) in self._others]:
+            facts["result"] = others[0]
+        index = self._add(self._node(call, op, facts, results[0], fresh), sources)
+        for position, result in enumerate(results):
+            self._keep(result, index)
+            if position:
+                self._others[id(result)] = position
+            if args and result is args[0] and result._base is not None:
+                self._keep(result._base, index)  # a view was written to, and so its base
+
+    def _node(self, call: Call, op: Op, facts: dict, result: torch.Tensor, fresh: Sequence[nn.Parameter] = ()) -> Node:
+        read = call.data if call.data is not None else _tensors((call.args, call.kwargs))[0]
+        return shared_node(
             op,
             self.layer,
             tuple(read.shape),
-            tuple(results[0].shape),
+            tuple(result.shape),
             facts.pop("kernel", ()),
             facts.pop("stride", ()),
             facts.pop("groups", 1),
@@ -210,20 +255,26 @@ class _Recorder(TorchFunctionMode):
             sum(p.numel() * p.element_size() for p in fresh),
             tuple(sorted(facts.items())),
         )
-        index = len(self.nodes)
+
+    def _add(self, node: Node, sources: Iterable[int]) -> int:
         self.nodes.append(node)
-        self.edges.extend((source, index) for source in sources)
-        for result in results:
-            self._keep(result, index)
-            if args and result is args[0] and result._base is not None:
-                self._keep(result._base, index)  # a view was written to, and so its base
+        self.edges.extend((source, len(self.nodes) - 1) for source in sources)
+        return len(self.nodes) - 1
+
+    def _source(self, tensor: torch.Tensor) -> int | None:
+        """The node that made a tensor; a part of a split becomes one when it is read."""
+        if id(tensor) in self._cuts:
+            source, node = self._cuts.pop(id(tensor))
+            self._maker[id(tensor)] = self._add(node, [source])
+        return self._maker.get(id(tensor))
 
     def _keep(self, tensor: torch.Tensor, index: int) -> None:
         self._maker[id(tensor)] = index
         self._alive.append(tensor)
 
     def graph(self, result: Any, name: str) -> ComputeGraph:
-        outputs = [self._maker[id(t)] for t in _leaves(result) if isinstance(t, torch.Tensor) and id(t) in self._maker]
+        returned = [self._source(t) for t in _leaves(result) if isinstance(t, torch.Tensor)]
+        outputs = [index for index in returned if index is not None]
         if not outputs:  # a result type that is not a container pytree knows: take what nothing reads
             outputs = sorted(set(range(len(self.nodes))) - {source for source, _ in self.edges})
         unused = self._unused.values()

@@ -268,7 +268,7 @@ def resize_kernel(parent: Parent, rng: Random) -> ComputeGraph | None:
     index = rng.randrange(len(parent.graph))
     node = parent.graph.nodes[index]
     padding = node.get("padding")
-    if not node.kernel or isinstance(padding, str) or any(k % 2 == 0 for k in node.kernel):
+    if not node.kernel or node.get("call") or isinstance(padding, str) or any(k % 2 == 0 for k in node.kernel):
         return None
     size = rng.choice(KERNELS[node.op is not Op.CONV or node.is_depthwise :])
     if size > 2 * min(node.in_shape[2:]) - 1 and size > max(node.kernel):
@@ -303,8 +303,10 @@ def change_width(parent: Parent, rng: Random) -> ComputeGraph | None:
 
 def _makes_width(node: Node) -> bool:
     """Whether the operator's own weights decide on its channels."""
-    return node.params > 0 and (
-        (node.op is Op.CONV and not node.is_depthwise) or (node.op is Op.LINEAR and len(node.out_shape) == 2)
+    return (
+        node.params > 0
+        and node.get("call") is None
+        and ((node.op is Op.CONV and not node.is_depthwise) or (node.op is Op.LINEAR and len(node.out_shape) == 2))
     )
 
 

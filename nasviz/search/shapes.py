@@ -11,6 +11,7 @@ import numpy as np
 
 from nasviz.graph.graph import ComputeGraph, Node, shared_node
 from nasviz.graph.ops import ACTIVATIONS, Op
+from nasviz.graph.replay import shapes_read
 
 Shape = tuple[int, ...]
 
@@ -101,6 +102,10 @@ def fitted(node: Node, shapes: Sequence[Shape]) -> Node:
     Misfit
         If the operator cannot take them, or it is not known how it would.
     """
+    if (read := shapes_read(node)) is not None and (read == list(shapes) or node.op not in SAME_SHAPE):
+        if read != list(shapes):
+            raise Misfit(f"{node.layer}: it is not known what '{node.op}' makes of {shapes}.")
+        return node
     first, *rest = shapes
     if node.op is Op.CONCAT:
         dim = node.get("dim")
@@ -147,7 +152,7 @@ def fault(graph: ComputeGraph) -> str | None:
     One image goes in, one vector of classes comes out, every operator lies on a way from the one to the other, shapes
     fit, and a module can be made of it. Operators that put out zeros lead nowhere.
     """
-    from nasviz.graph.modules import MODULES
+    from nasviz.graph.replay import is_buildable
 
     inputs = [i for i, node in enumerate(graph.nodes) if node.op is Op.INPUT]
     if len(inputs) != 1 or len(graph.nodes[inputs[0]].out_shape) != 4:
@@ -163,7 +168,7 @@ def fault(graph: ComputeGraph) -> str | None:
         if node.op is Op.INPUT:
             continue
         name = node.layer or node.op.value
-        if node.op not in MODULES:
+        if not is_buildable(node):
             return f"{name}: the operator '{node.op}' cannot be built"
         if not useful[index]:
             return f"{name}: the operator '{node.op}' does not lie on a way from the input to the output"
@@ -172,7 +177,7 @@ def fault(graph: ComputeGraph) -> str | None:
                 return f"{name}: its shapes are not those of what it reads"
         except Misfit as error:
             return str(error).rstrip(".")
-        if node.params:
+        if node.params and node.get("call") is None:  # parameters of a call have names of their own
             if not node.layer or node.layer in owners:
                 return f"{name}: two layers with weights of their own have this name"
             owners[node.layer] = node
@@ -183,7 +188,8 @@ def alive(graph: ComputeGraph, sources: Sequence[Sequence[int]]) -> list[bool]:
     """For each node whether what it makes depends on the input and reaches the output."""
     reached = [False] * len(graph)
     for index, node in enumerate(graph.nodes):
-        reached[index] = node.op is Op.INPUT or (node.op is not Op.ZERO and any(reached[i] for i in sources[index]))
+        reads = any(reached[i] for i in sources[index]) or not sources[index]  # the input, or parameters alone
+        reached[index] = node.op is Op.INPUT or (node.op is not Op.ZERO and reads)
     needed = [False] * len(graph)
     for index in graph.outputs:
         needed[index] = True

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import prod
 
 from nasviz.graph.cost import is_counted, macs, other
+from nasviz.graph.replay import spelled
 from nasviz.views.explorer_data import COUNTED, ELEMENT, Network, quantities
 from nasviz.views.explorer_scene import WHICH
 from nasviz.views.explorer_text import macs_formula, other_formula, params_formula, times, word
@@ -86,7 +87,9 @@ def _operator(network: Network, part: Part) -> dict[str, str]:
         result |= {"kernel": times(node.kernel), "stride": times(node.stride)}
     if node.weight_shape:
         result |= {"groups": str(node.groups), "bias": "yes" if node.bias else "no"}
-    result |= {name: times(value) if isinstance(value, tuple) else str(value) for name, value in node.attrs}
+    for name, value in node.attrs:
+        shown = times if isinstance(value, tuple) else str
+        result[name] = spelled(value) if name == "call" else shown(value)
     result["parameters"] = params_formula(node)
     formula = macs_formula(node)
     if formula:
