@@ -68,7 +68,7 @@ def check_round_trip(module: nn.Module, x: torch.Tensor) -> None:
     assert again == flops > 0
     torch.testing.assert_close(same, out, rtol=0, atol=0)
     more = torch.cat([x, torch.randn_like(x), x])
-    torch.testing.assert_close(outputs(copy, (more,)), outputs(module, (more,)), rtol=0, atol=0)
+    torch.testing.assert_close(outputs(copy, (more,)), outputs(module, (more,)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
