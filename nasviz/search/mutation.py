@@ -89,6 +89,11 @@ class Parent:
         return cls(prepared(graph))
 
     @cached_property
+    def images(self) -> tuple[int, ...]:
+        """Size of the batch: what has another first dimension, as within attention, is nothing that layers work on."""
+        return next(node.out_shape[:1] for node in self.graph.nodes if node.op is Op.INPUT)
+
+    @cached_property
     def key(self) -> str:
         """Of its graph."""
         return key(self.graph)
@@ -212,6 +217,8 @@ def _replace(parent: Parent, rng: Random, part: Part | None) -> ComputeGraph | N
     if part is None:
         return None
     before, after = parent.graph.nodes[part.entry].out_shape, parent.graph.nodes[part.exit].out_shape
+    if not parent.images == before[:1] == after[:1]:
+        return None
     new = grow(before, after, rng, parent.scope(part))
     return new and parent.spliced(part, new)
 
@@ -231,7 +238,7 @@ def insert(parent: Parent, rng: Random) -> ComputeGraph | None:
     graph = parent.graph
     index = rng.randrange(1, len(graph))
     node = graph.nodes[index]
-    if len(node.out_shape) != 4 or index in graph.outputs:
+    if len(node.out_shape) != 4 or node.out_shape[:1] != parent.images or index in graph.outputs:
         return None
     part = Part(index, (index,))
     new = grow(node.out_shape, node.out_shape, rng, parent.scope(part))

@@ -201,26 +201,24 @@ def alive(graph: ComputeGraph, sources: Sequence[Sequence[int]]) -> list[bool]:
 
 
 def prepared(graph: ComputeGraph) -> ComputeGraph:
-    """The graph without what does not depend on its input, checked; what a search can start from.
+    """The graph without what its output does not need, and without constants, checked: what a search can start from.
 
     A cell of NAS-Bench-201 with the operation `none` adds zeros, and constants that follow from them. Those sums lose
-    that operand, so that all that is left has work to do.
+    that operand, so that all that is left has work to do. Attention's weights are averaged, and then not looked at.
 
     Raises
     ------
     ValueError
         If it is no classification network that can be built.
     """
-    graph = _without_constants(graph)
+    graph = _needed(graph)
     if reason := fault(graph):
         raise ValueError(f"graph {graph.name!r} cannot be searched from: {reason}.")
     return graph
 
 
-def _without_constants(graph: ComputeGraph) -> ComputeGraph:
+def _needed(graph: ComputeGraph) -> ComputeGraph:
     sources = graph.predecessors()
-    if not any(node.op is Op.ZERO for node in graph.nodes):
-        return graph
     stands_for, constant = list(range(len(graph))), [False] * len(graph)
     for index, node in enumerate(graph.nodes):
         sources[index] = [stands_for[i] for i in sources[index]]
@@ -236,6 +234,8 @@ def _without_constants(graph: ComputeGraph) -> ComputeGraph:
     if any(constant[i] for i in outputs):
         raise ValueError(f"graph {graph.name!r} cannot be searched from: its output does not depend on its input.")
     kept = sorted(needed)
+    if len(kept) == len(graph) and not any(constant):
+        return graph
     place = {old: new for new, old in enumerate(kept)}
     edges = [(place[source], place[index]) for index in kept for source in sources[index]]
     return ComputeGraph([graph.nodes[i] for i in kept], edges, [place[i] for i in outputs], graph.name)

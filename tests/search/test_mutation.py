@@ -242,3 +242,40 @@ def test_any_model_of_the_users_can_be_a_parent():
     for _ in range(60):
         child = mutate(parent, rng)
         assert to_module(child)(torch.zeros(2, 3, 8, 8)).shape == (2, 2)
+
+
+class Attentive(nn.Module):
+    """Patches, a class token, attention among them, a linear head; before it channels that are split and shuffled."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.side, self.patches = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(4, 4, 1), nn.Conv2d(8, 8, 2, 2)
+        self.token, self.places = nn.Parameter(torch.zeros(1, 1, 8)), nn.Parameter(torch.randn(1, 17, 8))
+        self.norm, self.attention = nn.LayerNorm(8), nn.MultiheadAttention(8, 2, batch_first=True)
+        self.out = nn.Linear(8, 10)
+
+    def forward(self, x):
+        kept, worked = self.stem(x).chunk(2, dim=1)
+        x = torch.stack((kept, self.side(worked).relu()), dim=2)
+        x = self.patches(x.view(len(x), 8, 8, 8)).flatten(2).transpose(1, 2)
+        x = torch.cat((self.token.expand(len(x), -1, -1), x), dim=1) + self.places
+        y = self.norm(x)
+        return self.out((x + self.attention(y, y, y)[0])[:, 0])
+
+
+def test_attention_and_shuffled_channels_can_be_parents():
+    torch.manual_seed(0)
+    start = Parent.of(nv.trace(Attentive(), torch.zeros(1, 1, 8, 8)))
+    rng, children, x, child = Random(3), {}, torch.randn(3, 1, 8, 8), start.graph
+    for number in range(60):
+        child = mutate(start if number % 3 == 0 else Parent(child), rng)
+        assert fault(child) is None
+        module = to_module(child).eval()
+        out = module(x)
+        assert out.shape == (3, 10) and sum(p.numel() for p in module.parameters()) == child.params
+        torch.testing.assert_close(out[:1], module(x[:1]), rtol=1e-4, atol=1e-5)  # each image for itself
+        out.square().sum().backward()
+        assert all(p.grad is not None for p in module.parameters())
+        assert nv.cost(nv.trace(module, x[:1])).total == nv.cost(child).total
+        children[key(child)] = any(node.op is Op.MATMUL for node in child.nodes)
+    assert len(children) > 50 and 0 < sum(children.values()) < len(children)
