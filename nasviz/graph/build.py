@@ -52,12 +52,13 @@ class GraphModule(nn.Module):
     @staticmethod
     def _check(node: Node, shapes: Sequence[Shape]) -> None:
         """Refuse what would run, but not as the network did."""
-        layer, read = node.layer or "a layer", shapes_read(node)
+        layer = node.layer or "a layer"
         if not is_buildable(node):
             raise ValueError(
                 f"{layer}: cannot build the operator '{node.op}', since the graph does not hold its call; without one "
                 f"it can build {', '.join(MODULES)}."
             )
+        read = shapes_read(node)
         if node.get("result") is not None:
             raise ValueError(f"{layer}: cannot build what reads result {node.get('result') + 1} of a call.")
         if read is None and node.op in (Op.ADD, Op.MUL) and len(shapes) == 1 and node.get("scalar") is None:

@@ -188,8 +188,8 @@ def shapes_read(node: Node) -> list[Shape] | None:
 def is_buildable(node: Node) -> bool:
     """Whether a module can be made of it: of its operator, or of the call that it keeps."""
     call = node.get("call")
-    if call is not None:
-        return call[0] in _functions()
+    if call is not None:  # perhaps from a file that somebody made
+        return isinstance(call, tuple) and len(call) == 3 and call[0] in _functions()
     return node.op in MODULES and not (node.op is Op.SLICE and node.get("length") is None)
 
 

@@ -217,6 +217,9 @@ def test_a_call_of_anything_but_an_operator_is_refused():
         node = Node(Op.POINTWISE, "evil", (1, 2), (1, 2), attrs=(call,))
         with pytest.raises(ValueError, match="evil: cannot build the operator 'pointwise'"):
             to_module(ComputeGraph([Node(Op.INPUT, out_shape=(1, 2)), node], [(0, 1)], (1,)))
+    node = Node(Op.RELU, "odd", (1, 2), (1, 2), attrs=(("call", 3),))
+    with pytest.raises(ValueError, match="odd: cannot build the operator 'relu'"):
+        to_module(ComputeGraph([Node(Op.INPUT, out_shape=(1, 2)), node], [(0, 1)], (1,)))
 
 
 def writes(x):
