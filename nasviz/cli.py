@@ -157,7 +157,7 @@ def evaluate(
     labels: Annotated[
         list[str] | None, typer.Option(metavar="NAME=FILE", help="Label file of a benchmark, or of a family.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds, on one encoder. [default: 5]")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of all that is trained. [default: 5]")] = None,
     draws: Annotated[int | None, typer.Option(min=0, help="Draws of fine-tuning labels. [default: 10]")] = None,
     budget: Annotated[int, typer.Option(min=2, help="Labels in a draw.")] = 50,
     method: Annotated[list[str] | None, typer.Option(help="Only this row; may be repeated.")] = None,

@@ -173,7 +173,7 @@ class _Model:
 class EnsembleLearner:
     """`Gennape` with some members; each member is a row, and the ensemble may be one.
 
-    The encoder is shared by all seeds and by all such learners of one folder.
+    Each seed has an encoder of its own, which all such learners of one folder share.
     """
 
     name: str
@@ -189,8 +189,10 @@ class EnsembleLearner:
     def fit(self, home: Target, seed: int, folder: Path, jobs: int = 1) -> Fitted:
         folder /= _short({name: value for name, value in asdict(self.settings).items() if name != "members"})
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "encoder.lock"):  # the first one trains it, the others wait and read it
-            encoder, _ = pretrain_encoder(home.bench, home.parts, self.settings, checkpoint=folder, progress=False)
+        with FileLock(folder / f"encoder-{seed}.lock"):  # the first one trains it, the others wait and read it
+            encoder, _ = pretrain_encoder(
+                home.bench, home.parts, self.settings, seed=seed, checkpoint=folder, progress=False
+            )
         model = Gennape.pretrain(
             home.bench, seed=seed, settings=self.settings, encoder=encoder, checkpoint=folder, progress=False
         )
