@@ -82,28 +82,26 @@ def search(
         from dataclasses import replace
 
         from nasviz.cycles import Run
+        from nasviz.cycles.search_plan import SIZES, TOPOLOGY, SearchPlan
         from nasviz.cycles.searching import search_cycles, search_job
-        from nasviz.cycles.searching_checks import SIZES, TOPOLOGY
         from nasviz.cycles.training import FROM_SCRATCH
 
         if run is None:
             raise ValueError("--run is missing: name the folder that gets the cycles, as in --run found.")
-        way = {
-            "predictor": predictor or "digits",
-            "goal": goal,
-            "explore": TOPOLOGY if macro else SIZES,
-            "budget": budget,
-            "survivors": survivors,
-            "rounds": rounds,
-            "caution": caution or 0.0,
-            "flops": flops,
-            "params": params,
-            "latency_ms": latency,
-            "seed": seed,
-            "task": task,
-            "training": replace(FROM_SCRATCH, epochs=epochs),
-            "report": _Bar(),
-        }
+        plan = SearchPlan(
+            predictor=predictor or "digits",
+            goal=goal,
+            explore=TOPOLOGY if macro else SIZES,
+            budget=budget,
+            survivors=survivors,
+            rounds=rounds,
+            caution=caution or 0.0,
+            flops=flops,
+            params=params,
+            latency_ms=latency,
+            seed=seed,
+        )
+        way = {"plan": plan, "task": task, "training": replace(FROM_SCRATCH, epochs=epochs), "report": _Bar()}
         if start is None:
             found = Run.open(run, writable=True)
             search_cycles(found, cycle, **way)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nasviz.cycles.performance import PerformanceMetric, PerformancePlugin, metric_names
     from nasviz.cycles.performance_load import plugin_names
     from nasviz.cycles.run import Run
+    from nasviz.cycles.search_plan import SearchPlan
+    from nasviz.cycles.searching import edge_build, search_cycles, search_job
     from nasviz.cycles.task import Task, get_task
     from nasviz.cycles.training import Training
 
@@ -31,12 +33,14 @@ _HOMES = {
     "PerformanceMetric": "performance",
     "PerformancePlugin": "performance",
     "Run": "run",
+    "SearchPlan": "search_plan",
     "Task": "task",
     "Training": "training",
     "archive": "model_archive",
     "demo": "demonstration",
     "demonstrate": "demonstration",
     "describe": "description",
+    "edge_build": "searching",
     "evaluate": "evaluation",
     "fine_tune": "generate",
     "from_frame": "imports_table",
@@ -51,6 +55,8 @@ _HOMES = {
     "network_metrics": "description",
     "new_job": "generate",
     "plugin_names": "performance_load",
+    "search_cycles": "searching",
+    "search_job": "searching",
     "start": "job",
     "train_cycle": "generate",
 }
@@ -62,12 +68,14 @@ __all__ = [
     "PerformanceMetric",
     "PerformancePlugin",
     "Run",
+    "SearchPlan",
     "Task",
     "Training",
     "archive",
     "demo",
     "demonstrate",
     "describe",
+    "edge_build",
     "evaluate",
     "fine_tune",
     "from_frame",
@@ -82,6 +90,8 @@ __all__ = [
     "network_metrics",
     "new_job",
     "plugin_names",
+    "search_cycles",
+    "search_job",
     "start",
     "train_cycle",
 ]

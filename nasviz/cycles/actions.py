@@ -6,13 +6,13 @@ writing, the index of a cycle, a folder for what it needs while it works, and a 
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from nasviz.cycles.run import Run
-from nasviz.cycles.training import OPTIMISERS, Training
+from nasviz.cycles.training import OPTIMISERS
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Field:
     Attributes
     ----------
     name : str
-        Of the work's parameter, or ``"training.epochs"`` for one of its `Training`.
+        Of the work's parameter, or ``"training.epochs"`` for one of its `Training` (or `SearchPlan`).
     label : str
         What the form calls it.
     kind : type
@@ -87,37 +87,41 @@ class Action:
         return getattr(value, part) if part else value
 
     def prepared(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters as JSON has them → as the work takes them: a mapping `training` changes the default one.
+        """Parameters as JSON has them → as the work takes them: a mapping `training` or `plan` changes the default one.
 
         Raises
         ------
         ValueError
-            If a parameter is unknown, or a value of `training` is wrong.
+            If a parameter is unknown, or one of its values, or a value is wrong.
         """
         known = set(inspect.signature(self.function()).parameters) - {"run", "cycle", *_OURS}
         unknown = sorted(set(parameters) - known)
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no parameter of {self.title!r}; it has {', '.join(sorted(known))}.")
-        result = dict(parameters)
-        if isinstance(result.get("training"), Mapping):
-            wrong = sorted(set(result["training"]) - {each.name for each in fields(Training)})
-            if wrong:
-                names = ", ".join(each.name for each in fields(Training))
-                raise ValueError(f"training: {wrong[0]!r} is none of its values; they are {names}.")
-            result["training"] = replace(self.defaults()["training"], **result["training"])
-        return result
+        defaults = {name: value for name, value in self.defaults().items() if is_dataclass(value)}
+        return {
+            name: _changed(name, defaults[name], value) if name in defaults and isinstance(value, Mapping) else value
+            for name, value in parameters.items()
+        }
+
+
+def _changed(name: str, default: Any, values: Mapping[str, Any]) -> Any:
+    names = [each.name for each in fields(default)]
+    if wrong := sorted(set(values) - set(names)):
+        raise ValueError(f"{name}: {wrong[0]!r} is none of its values; they are {', '.join(names)}.")
+    return replace(default, **values)
 
 
 _OURS = ("scratch", "report")
 _TASK = Field("task", "Task")
 _SEARCH = (
-    Field("budget", "Networks to score", int),
-    Field("survivors", "Networks to train in a round", int),
-    Field("rounds", "Rounds, each from what training confirmed", int),
-    Field("explore", "What may change", str, ("topology", "kernels and widths")),
-    Field("tolerance", "Score that may be lost", float),
-    Field("seed", "Seed of the search", int),
-    Field("predictor", "Predictor"),
+    Field("plan.budget", "Networks to score", int),
+    Field("plan.survivors", "Networks to train in a round", int),
+    Field("plan.rounds", "Rounds, each from what training confirmed", int),
+    Field("plan.explore", "What may change", str, ("topology", "kernels and widths")),
+    Field("plan.tolerance", "Score that may be lost", float),
+    Field("plan.seed", "Seed of the search", int),
+    Field("plan.predictor", "Predictor"),
 )
 _TRAINING = (
     Field("training.epochs", "Epochs", int),
@@ -166,7 +170,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             "nasviz.cycles.searching_checks:check_search_job",
             (
                 Field("folder", "Folder of the new run"),
-                Field("goal", "Goal", str, ("balanced", "performance", "edge")),
+                Field("plan.goal", "Goal", str, ("balanced", "performance", "edge")),
                 *_SEARCH,
                 *_TRAINING,
                 _TASK,

@@ -17,14 +17,14 @@ from nasviz.cycles import files
 from nasviz.cycles.cycle import Cycle
 from nasviz.cycles.generate import train_cycle
 from nasviz.cycles.run import Run
-from nasviz.cycles.searching_checks import TOPOLOGY, check_search, check_search_job, run_task
+from nasviz.cycles.search_plan import BALANCED, EDGE, TOPOLOGY, SearchPlan
+from nasviz.cycles.searching_checks import check_search, check_search_job, run_task
 from nasviz.cycles.task import Task, get_task
 from nasviz.cycles.training import FROM_SCRATCH, Report, Training, silent
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from nasviz.search.hunt import Predictor
     from nasviz.search.trained import Trained
 
 SEARCHES = "searches"
@@ -38,18 +38,7 @@ def search_cycles(
     run: Run,
     cycle: int,
     *,
-    predictor: "str | Predictor" = "digits",
-    goal: str = "balanced",
-    explore: str = TOPOLOGY,
-    budget: int = 3000,
-    survivors: int = 3,
-    rounds: int = 1,
-    caution: float = 0.0,
-    tolerance: float = 0.0,
-    flops: float | None = None,
-    params: float | None = None,
-    latency_ms: float | None = None,
-    seed: int = 0,
+    plan: SearchPlan = BALANCED,
     task: str | Task = "digits",
     training: Training = FROM_SCRATCH,
     scratch: Path | None = None,
@@ -66,26 +55,8 @@ def search_cycles(
         Open for writing.
     cycle : int
         Whose network is the first parent. Where it has weights, the new networks begin with those that still fit.
-    predictor : str or Predictor
-        Says how good a network is: a name as `nasviz.search.predictor` takes it, or anything with `score`.
-    goal : str
-        "performance", "balanced" (fewer FLOPs, not below the parent) or "edge" (small and fast).
-    explore : str
-        "topology": operators may come and go; "kernels and widths": only those change.
-    budget : int
-        Networks that are scored, in all rounds.
-    survivors : int
-        Networks that are trained in each round.
-    rounds : int
-        How often.
-    caution : float
-        How many standard errors of the prediction are taken off it; see `nasviz.search.predictor_scorer`.
-    tolerance : float
-        By how much of the score a network may be below the parent, for "balanced" and "edge".
-    flops, params, latency_ms : float, optional
-        What a network may cost at most.
-    seed : int
-        Of the search.
+    plan : SearchPlan
+        What is looked for, and how long.
     task, training
         On what the survivors are trained, and how.
     scratch, report
@@ -101,19 +72,10 @@ def search_cycles(
     PermissionError, KeyError, FileNotFoundError, ValueError
         What `check_search` raises; and ValueError if no network keeps the limits.
     """
-    start = check_search(run, cycle, predictor=predictor, goal=goal, explore=explore, task=task, flops=flops,
-                         params=params, latency_ms=latency_ms)  # fmt: skip
-    task = get_task(task)
-    if not all(isinstance(n, int) and n > 0 for n in (budget, survivors)):
-        raise ValueError(f"budget={budget!r}, survivors={survivors!r}: both are whole numbers from 1 on.")
-    limits = {"flops": flops, "params": params, "latency_ms": latency_ms}
-    named = predictor if isinstance(predictor, str) else type(predictor).__qualname__
-    facts = {"cycle": cycle, "predictor": named, "goal": goal, "explore": explore, "budget": budget, "seed": seed,
-             "survivors": survivors, "rounds": rounds, "caution": caution, "tolerance": tolerance,
-             **limits}  # fmt: skip
-    work = _Work(run, start, facts, task, training, scratch, report)
+    start = check_search(run, cycle, plan=plan, task=task)
+    work = _Work(run, start, plan, get_task(task), training, scratch, report)
     report(0.0, "loading the predictor")
-    work.search(predictor, limits)
+    work.search()
     sign = 1 if run.higher_is_better else -1
     worst = -sign * float("inf")
     return max(work.made.values(), key=lambda c: sign * (worst if (v := c.metrics.get(run.primary)) is None else v))
@@ -123,28 +85,14 @@ def edge_build(
     run: Run,
     cycle: int,
     *,
-    predictor: "str | Predictor" = "digits",
-    explore: str = TOPOLOGY,
-    budget: int = 3000,
-    survivors: int = 2,
-    rounds: int = 1,
-    caution: float = 0.0,
-    tolerance: float = 0.005,
-    flops: float | None = None,
-    params: float | None = None,
-    latency_ms: float | None = None,
-    seed: int = 0,
+    plan: SearchPlan = EDGE,
     task: str | Task = "digits",
     training: Training = FROM_SCRATCH,
     scratch: Path | None = None,
     report: Report = silent,
 ) -> Cycle:
-    """`search_cycles` with the goal "edge": a network for small computers, at most `tolerance` below the cycle's."""
-    return search_cycles(
-        run, cycle, predictor=predictor, goal="edge", explore=explore, budget=budget, survivors=survivors,
-        rounds=rounds, caution=caution, tolerance=tolerance, flops=flops, params=params, latency_ms=latency_ms,
-        seed=seed, task=task, training=training, scratch=scratch, report=report,
-    )  # fmt: skip
+    """`search_cycles` for a small and fast network."""
+    return search_cycles(run, cycle, plan=plan, task=task, training=training, scratch=scratch, report=report)
 
 
 def search_job(
@@ -152,18 +100,7 @@ def search_job(
     cycle: int | None,
     *,
     folder: str | Path,
-    predictor: "str | Predictor" = "digits",
-    goal: str = "balanced",
-    explore: str = TOPOLOGY,
-    budget: int = 3000,
-    survivors: int = 3,
-    rounds: int = 1,
-    caution: float = 0.0,
-    tolerance: float = 0.0,
-    flops: float | None = None,
-    params: float | None = None,
-    latency_ms: float | None = None,
-    seed: int = 0,
+    plan: SearchPlan = BALANCED,
     task: str | Task = "digits",
     training: Training = FROM_SCRATCH,
     network: "nn.Module | Mapping[str, str] | None" = None,
@@ -184,14 +121,16 @@ def search_job(
         Where to start from; None starts from `network`.
     folder : str or Path
         For the new run.
+    plan : SearchPlan
+        What is looked for, and how long.
+    task : str or Task
+        On what networks are trained.
+    training : Training
+        How, cycle 0 made from `network` included.
     network : nn.Module or mapping, optional
         As `train_cycle` takes it.
     name : str, optional
         Of the new run.
-    predictor, goal, explore, budget, survivors, rounds, caution, tolerance, flops, params, latency_ms, seed, task
-        See `search_cycles`.
-    training : Training
-        Of the networks, cycle 0 made from `network` included.
     scratch, report
         See `train_cycle`.
 
@@ -207,15 +146,14 @@ def search_job(
     KeyError, FileNotFoundError, ValueError
         What `check_search_job` raises.
     """
-    check_search_job(run, cycle, folder=folder, network=network, task=task, predictor=predictor, goal=goal,
-                     explore=explore)  # fmt: skip
+    check_search_job(run, cycle, folder=folder, plan=plan, network=network, task=task)
     task = get_task(task)
     folder = Path(folder)
     if (folder / files.RUN).exists():
         new = Run.open(folder, writable=True)
     else:
         primary, higher = (run.primary, run.higher_is_better) if run else ("accuracy", True)
-        new = Run.create(folder, name=name, task=run_task(task, goal), primary=primary,
+        new = Run.create(folder, name=name, task=run_task(task, plan.goal), primary=primary,
                          higher_is_better=higher)  # fmt: skip
     if not len(new):
         if cycle is not None:
@@ -225,11 +163,7 @@ def search_job(
             train_cycle(new, initial.module(), task, None, name=initial.name, note=note, source=source, scratch=scratch)
         else:
             train_cycle(new, network, task, training, scratch=scratch, report=_part(report, 0, SEARCHING / 2, ""))
-    search_cycles(
-        new, 0, predictor=predictor, goal=goal, explore=explore, budget=budget, survivors=survivors,
-        rounds=rounds, caution=caution, tolerance=tolerance, flops=flops, params=params, latency_ms=latency_ms,
-        seed=seed, task=task, training=training, scratch=scratch, report=report,
-    )  # fmt: skip
+    search_cycles(new, 0, plan=plan, task=task, training=training, scratch=scratch, report=report)
     return new
 
 
@@ -239,35 +173,40 @@ class _Work:
 
     run: Run
     start: Cycle
-    facts: Mapping[str, Any]
+    plan: SearchPlan
     task: Task
     training: Training
     scratch: Path | None
     report: Report
     made: dict[str, Cycle] = field(default_factory=dict)
 
-    def search(self, predictor: Any, limits: Mapping[str, Any]) -> None:
+    def search(self) -> None:
         """Do the rounds; `made` then has their cycles by the networks' keys."""
-        from nasviz.search.goals import Limits
-        from nasviz.search.predictors import predictor as named
         from nasviz.search.spaces import GraphSpace
         from nasviz.search.trained import trained_search
 
-        space = GraphSpace([self.start.graph()], macro=self.facts["explore"] == TOPOLOGY)
-        self.first = space.starts[0].key
-        self.name = _name(self.facts, self.first)
-        rounds = self.facts["rounds"]
+        plan = self.plan
+        space = GraphSpace([self.start.graph()], macro=plan.explore == TOPOLOGY)
+        self.facts = {"cycle": self.start.index, **plan.facts()}
+        self.name = _name(self.facts, space.starts[0].key)
         trained_search(
             space,
-            named(predictor) if isinstance(predictor, str) else predictor,
+            plan.model(),
             self.train,
             starts=space.starts,
-            **{name: self.facts[name] for name in ("rounds", "survivors", "budget", "caution", "goal", "tolerance")},
-            **({"steps": STEPS, "slack": 0.0} if rounds == 1 else {}),
-            limits=Limits(**limits),
-            seed=self.facts["seed"],
+            rounds=plan.rounds,
+            survivors=plan.survivors,
+            budget=plan.budget,
+            caution=plan.caution,
+            goal=plan.goal,
+            tolerance=plan.tolerance,
+            **({"steps": STEPS, "slack": 0.0} if plan.rounds == 1 else {}),
+            limits=plan.limits,
+            seed=plan.seed,
             folder=self.run.folder / SEARCHES / self.name,
-            report=lambda done, text: self._tell(int(done * rounds) + 1, SEARCHING * (done * rounds % 1), text),
+            report=lambda done, text: self._tell(
+                int(done * plan.rounds) + 1, SEARCHING * (done * plan.rounds % 1), text
+            ),
         )
 
     def train(self, each: "Trained", number: int) -> float:
@@ -281,8 +220,8 @@ class _Work:
         return -math.inf if value is None else value if self.run.higher_is_better else -value
 
     def _made(self, each: "Trained") -> Cycle:
-        parent, count = self.made.get(each.parent, self.start), self.facts["survivors"]
-        of_all = f"{each.round}." if self.facts["rounds"] > 1 else ""
+        parent, count = self.made.get(each.parent, self.start), self.plan.survivors
+        of_all = f"{each.round}." if self.plan.rounds > 1 else ""
         step = (1 - SEARCHING) / count
         text = f"network {each.place + 1} of {count}: "
 
@@ -294,7 +233,7 @@ class _Work:
             _module(each.scored.candidate.graph, parent, self.training.seed),
             self.task,
             self.training,
-            name=f"search, {self.facts['goal']} {of_all}{each.place + 1}",
+            name=f"search, {self.plan.goal} {of_all}{each.place + 1}",
             parent=parent.index,
             note=_note(each, self.predicted, self.facts),
             source={"graph": True, "search": {"id": self.name, "round": each.round, "place": each.place,
@@ -305,7 +244,7 @@ class _Work:
 
     def _tell(self, number: int, done: float, text: str) -> None:
         """Report how far a round is."""
-        rounds = self.facts["rounds"]
+        rounds = self.plan.rounds
         number = min(number, rounds)
         before = f"round {number} of {rounds}, " if rounds > 1 else ""
         self.report(0.99 * (number - 1 + min(done, 0.98)) / rounds, before + text)

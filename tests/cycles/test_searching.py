@@ -1,6 +1,7 @@
 """Search as a source of cycles: what it writes, that a killed one ends as if it never was, the menu's entries."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import torch
 from nasviz.cycles import Run
 from nasviz.cycles.actions import get_action
 from nasviz.cycles.generate import train_cycle
+from nasviz.cycles.search_plan import SearchPlan
 from nasviz.cycles.searching import SEARCHES, edge_build, search_cycles, search_job
 from nasviz.cycles.training import Training
 from nasviz.graph.cost import total_flops
@@ -46,7 +48,8 @@ class Learning(Counting):
         return wiser
 
 
-WAY = {"predictor": Counting(), "budget": 60, "survivors": 2, "training": SHORT}
+PLAN = SearchPlan(predictor=Counting(), budget=60, survivors=2)
+WAY = {"plan": PLAN, "training": SHORT}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,8 @@ def test_a_killed_search_ends_with_the_same_cycles(moment, begun, searched, tmp_
 
 
 def test_the_next_round_begins_at_what_training_confirmed_also_after_a_kill(begun, tmp_path):
-    way = WAY | {"predictor": Learning(), "rounds": 2, "budget": 40, "goal": "performance"}
+    plan = replace(PLAN, predictor=Learning(), rounds=2, budget=40, goal="performance")
+    way = WAY | {"plan": plan}
     runs = {}
     for name, moment in (("whole", None), ("killed", "round 2 of 2, network 1 of 2: training")):
         shutil.copytree(begun, tmp_path / name)
@@ -143,7 +147,9 @@ def test_the_next_round_begins_at_what_training_confirmed_also_after_a_kill(begu
 def test_without_new_topology_operators_stay(begun, tmp_path):
     shutil.copytree(begun, tmp_path / "run")
     run = Run.open(tmp_path / "run", writable=True)
-    cycle = search_cycles(run, 0, **WAY | {"explore": "kernels and widths", "survivors": 1, "budget": 12})
+    cycle = search_cycles(
+        run, 0, plan=replace(PLAN, explore="kernels and widths", survivors=1, budget=12), training=SHORT
+    )
     assert [node.op for node in cycle.graph().nodes] == [node.op for node in run.cycle(0).graph().nodes]
 
 
@@ -154,14 +160,17 @@ def test_edge_build_and_the_new_job_are_in_the_menu(begun, tmp_path):
         assert action.function() is work
         assert {field.name.partition(".")[0] for field in action.fields} - {"folder"} <= set(action.defaults())
         assert all(action.default(field) is not None for field in action.fields)
-    get_action("edge_build").refuse(run, 0, budget=10, training={"epochs": 1})
-    get_action("search_job").refuse(run, 0, folder=str(tmp_path / "new"), goal="edge")
+    get_action("edge_build").refuse(run, 0, plan={"budget": 10}, training={"epochs": 1})
+    get_action("search_job").refuse(run, 0, folder=str(tmp_path / "new"), plan={"goal": "edge"})
     for name, cycle, wrong, error in [
         ("edge_build", 7, {}, KeyError),
-        ("edge_build", 0, {"explore": "all"}, ValueError),
-        ("edge_build", 0, {"flops": -1}, ValueError),
+        ("edge_build", 0, {"plan": {"explore": "all"}}, ValueError),
+        ("edge_build", 0, {"plan": {"flops": -1}}, ValueError),
+        ("edge_build", 0, {"plan": {"budget": 0}}, ValueError),
+        ("edge_build", 0, {"plan": {"depth": 3}}, ValueError),
+        ("edge_build", 0, {"plan": {"predictor": "nobody"}}, ValueError),
         ("edge_build", 0, {"task": "nothing"}, ValueError),
-        ("search_job", 0, {"folder": str(tmp_path / "a"), "goal": "fast"}, ValueError),
+        ("search_job", 0, {"folder": str(tmp_path / "a"), "plan": {"goal": "fast"}}, ValueError),
         ("search_job", None, {"folder": str(tmp_path / "a")}, ValueError),
         ("search_job", 0, {"folder": str(begun)}, FileExistsError),
     ]:
@@ -173,7 +182,7 @@ def test_edge_build_and_the_new_job_are_in_the_menu(begun, tmp_path):
 
 def test_a_new_run_starts_from_a_cycle_and_goes_on_where_it_was(begun, tmp_path):
     old, folder = Run.open(begun), tmp_path / "new"
-    way = WAY | {"goal": "edge", "survivors": 1, "budget": 30}
+    way = WAY | {"plan": replace(PLAN, goal="edge", survivors=1, budget=30)}
 
     def kill(fraction, message):
         if "training" in message:
