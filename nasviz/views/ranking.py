@@ -202,7 +202,7 @@ class Ranking(Panel):
     def figure(self) -> go.Figure:
         """The scatter plots as a plotly figure."""
         axes, k = self._axes, self.state.k
-        kind = go.Scattergl if len(self._table) * len(self._variants) > GL_FROM else go.Scatter
+        kind = go.Scattergl if len(self._accuracy) * len(self._variants) > GL_FROM else go.Scatter
         dots = {"mode": "markers", "hovertemplate": "%{customdata}<extra></extra>"}
         traces = []
         for i, (name, variant) in enumerate(self._chosen.items()):

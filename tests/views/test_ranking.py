@@ -85,6 +85,16 @@ def test_one_family(view, table, shown):
     assert len(view.export_table()) == N
 
 
+def test_what_is_shown_decides_how_it_is_drawn(view, shown, monkeypatch):
+    """One family of a large table is few points: sharp SVG, which needs no graphics card."""
+    for most, kind in ((2 * N, "scatter"), (2 * N - 1, "scattergl")):
+        monkeypatch.setattr("nasviz.views.ranking.GL_FROM", most)
+        view.redraw()
+        assert {trace.type for trace in shown(view).data if trace.mode == "markers"} == {kind}
+    view.state.family = "nb201"
+    assert {trace.type for trace in shown(view).data} == {"scatter"}
+
+
 def test_families_that_were_scored_apart_are_not_ranked_together(scores, table):
     view = Ranking(scores, table["accuracy"], table=table, across_families=False)
     assert view.state.family == "nb101"
