@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from nasviz.predict.checks import finite_array, same_length, whole_number
 from nasviz.predict.mlp import MLP, MLPEnsemble
+from nasviz.predict.training import Epochs
 
 LOSSES = {"mse": F.mse_loss, "huber": F.huber_loss}
 MEMBERSHIP_FLOOR = 1e-3  # a head to which no network belongs more than this is left alone in fine-tuning
@@ -165,9 +166,9 @@ def _train(
     order = torch.Generator().manual_seed(seed)
     # The fused AdamW is one pass over the weights; on a CPU the others take seven times as long.
     optimizer = torch.optim.AdamW(head.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    history, best, best_weights, step = [], math.inf, None, 0
+    history, step = Epochs(head, lr, best=keep == "best"), 0
     head.train()
-    for epoch in tqdm(range(1, epochs + 1), desc="head", unit="epoch", disable=not progress):
+    for _ in tqdm(range(epochs), desc="head", unit="epoch", disable=not progress):
         shuffle = torch.randperm(n, generator=order).to(y.device)
         total = torch.zeros((), device=y.device)
         for rows_h, rows_u, rows_y in _batches(batch_size, h[shuffle], None if u is None else u[shuffle], y[shuffle]):
@@ -178,22 +179,10 @@ def _train(
             optimizer.step()
             total += error.detach() * len(rows_y)
             step += 1
-        row = {"epoch": epoch, "train_loss": total.item() / n, "validation_loss": math.nan}
-        if not math.isfinite(row["train_loss"]):
-            raise FloatingPointError(f"The loss is {row['train_loss']} in epoch {epoch}: lower lr, which is {lr:g}.")
-        if watched is not None:
-            row["validation_loss"] = LOSSES[loss](_outputs(head, *watched[:2]), watched[2]).item()
-            if keep == "best" and row["validation_loss"] < best:
-                best = row["validation_loss"]
-                best_weights = {name: value.clone() for name, value in head.state_dict().items()}
-        history.append(row)
-    head.eval()
-    frame = pd.DataFrame(history)
-    kept = len(frame) - 1
-    if best_weights is not None:
-        head.load_state_dict(best_weights)
-        kept = frame["validation_loss"].idxmin()
-    return frame.assign(kept=frame.index == kept)
+        watching = watched is not None
+        validation_loss = LOSSES[loss](_outputs(head, *watched[:2]), watched[2]).item() if watching else math.nan
+        history.add(total.item() / n, validation_loss)
+    return history.finish()
 
 
 @torch.no_grad()

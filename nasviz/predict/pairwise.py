@@ -18,6 +18,7 @@ from nasviz.predict.mergesort import Comparator, merge_sort, scores
 from nasviz.predict.mlp import MLP, MLPEnsemble
 from nasviz.predict.population import Population, as_tensor
 from nasviz.predict.regressors import OnEmbedding
+from nasviz.predict.training import Epochs
 
 PAIRWISE = ("CL+Pairwise", "CL+FCM+Pairwise")
 BATCH = 32  # networks whose pairs are learned from together
@@ -204,9 +205,9 @@ def _train(
     last_step = epochs * math.ceil(len(y) / batch_size)
     order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-    history, best, best_weights, step = [], math.inf, None, 0
+    history, step = Epochs(network, lr), 0
     network.train()
-    for epoch in range(1, epochs + 1):
+    for _ in range(epochs):
         total, pairs = torch.zeros((), device=y.device), 0
         for rows in torch.randperm(len(y), generator=order).to(y.device).split(batch_size):
             optimizer.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * step / last_step)) / 2
@@ -218,22 +219,8 @@ def _train(
                 (error / count).backward()
                 optimizer.step()
                 total, pairs = total + error.detach(), pairs + count
-        row = {"epoch": epoch, "train_loss": total.item() / max(pairs, 1), "validation_loss": math.nan}
-        if not math.isfinite(row["train_loss"]):
-            raise FloatingPointError(f"The loss is {row['train_loss']} in epoch {epoch}: lower lr, which is {lr:g}.")
-        if watched is not None:
-            row["validation_loss"] = _validate(network, *watched)
-            if row["validation_loss"] < best:
-                best = row["validation_loss"]
-                best_weights = {name: value.clone() for name, value in network.state_dict().items()}
-        history.append(row)
-    network.eval()
-    frame = pd.DataFrame(history)
-    kept = len(frame) - 1
-    if best_weights is not None:
-        network.load_state_dict(best_weights)
-        kept = frame["validation_loss"].idxmin()
-    return frame.assign(kept=frame.index == kept)
+        history.add(total.item() / max(pairs, 1), math.nan if watched is None else _validate(network, *watched))
+    return history.finish()
 
 
 def _pair_loss(network: PairNetwork, v: Tensor, y: Tensor) -> tuple[Tensor, int]:

@@ -149,6 +149,49 @@ def train(
     return pd.DataFrame(history)
 
 
+class Epochs:
+    """What a training went through, and the weights of its best epoch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        What is trained.
+    lr : float
+        Its learning rate, for the sentence that says that it was too high.
+    best : bool
+        Whether `finish` goes back to the epoch with the lowest validation loss.
+    """
+
+    def __init__(self, network: nn.Module, lr: float, *, best: bool = True):
+        self._network, self._lr, self._best = network, lr, best
+        self._rows: list[dict[str, float]] = []
+        self._lowest, self._weights, self._kept = math.inf, None, 0
+
+    def add(self, train_loss: float, validation_loss: float = math.nan) -> None:
+        """Note an epoch.
+
+        Raises
+        ------
+        FloatingPointError
+            If the training diverged.
+        """
+        number = len(self._rows) + 1
+        if not math.isfinite(train_loss):
+            raise FloatingPointError(f"The loss is {train_loss} in epoch {number}: lower lr, which is {self._lr:g}.")
+        if self._best and validation_loss < self._lowest:
+            self._lowest, self._kept = validation_loss, number
+            self._weights = {name: value.clone() for name, value in self._network.state_dict().items()}
+        self._rows.append({"epoch": number, "train_loss": train_loss, "validation_loss": validation_loss})
+
+    def finish(self) -> pd.DataFrame:
+        """epoch, train_loss, validation_loss, and kept, the epoch whose weights the network, ready for use, now has."""
+        if self._weights is not None:
+            self._network.load_state_dict(self._weights)
+        self._network.eval()
+        frame = pd.DataFrame(self._rows)
+        return frame.assign(kept=frame["epoch"] == (self._kept or len(frame)))
+
+
 def fingerprint(*arrays: np.ndarray) -> str:
     """A short hash of arrays, by which a checkpoint knows the data that it was trained on."""
     digest = hashlib.sha256()
