@@ -22,7 +22,7 @@ CACHED = frozenset(
     "baddbmm __matmul__ einsum scaled_dot_product_attention layer_norm group_norm rms_norm softmax log_softmax "
     "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
     "adaptive_avg_pool3d mean sum cat concat stack add sub mul div pow __add__ __radd__ __sub__ __rsub__ __mul__ "
-    "__rmul__ __truediv__ __rtruediv__ rsub interpolate embedding".split()
+    "__rmul__ __truediv__ __rtruediv__ rsub interpolate embedding roll".split()
 )
 """Functions, as torch calls them, that always make one new tensor: none writes to or shares its input's memory."""
 
@@ -83,9 +83,25 @@ def remember(key: Signature, result: Any) -> None:
 
 def like(x: torch.Tensor) -> torch.Tensor:
     """`torch.empty_like` on the meta device, where that is Python and slow."""
-    if not x.is_contiguous():  # there are rules for those
+    if not _is_tight(x):  # there are rules for those
         return torch.empty_like(x, device="meta", requires_grad=False)
     return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta")
+
+
+def _is_channels_last(x: torch.Tensor) -> bool:
+    return not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _is_tight(x: torch.Tensor) -> bool:
+    """Whether it is a contiguous tensor with its axes in some order; one like it has that order, too."""
+    if x.is_contiguous():
+        return True
+    strides, size = x.stride(), 1
+    for axis in sorted(range(x.dim()), key=lambda axis: (strides[axis], x.shape[axis])):
+        if strides[axis] != size:
+            return False
+        size *= x.shape[axis]
+    return True
 
 
 def _same_shape(inplace: int, args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None:
@@ -124,13 +140,20 @@ def predicted(written: str, args: tuple, kwargs: dict[str, Any]) -> torch.Tensor
     for value in (*args, *kwargs.values()):
         found += value if type(value) in (list, tuple) else [value]
     tensors = [value for value in found if isinstance(value, torch.Tensor)]
-    if not all(x.is_meta and x.dtype == first.dtype and x.is_contiguous() for x in tensors):
+    if makes is _elementwise and not kwargs and (known := _layout(tensors)):
+        return torch.empty_strided(*known, dtype=first.dtype, device="meta")
+    orderly = _ORDERLY.get(written, torch.Tensor.is_contiguous)
+    if not all(x.is_meta and x.dtype == first.dtype and orderly(x) for x in tensors):
         return None
     try:
         shape = makes(*args, **kwargs)
     except (TypeError, ValueError, IndexError):  # another form of the call than the one that is known
         return None
-    return None if shape is None else torch.empty(shape, dtype=first.dtype, device="meta")
+    if shape is None:
+        return None
+    last = written == "adaptive_avg_pool2d" and _is_channels_last(first)
+    form = torch.channels_last if last else torch.contiguous_format
+    return torch.empty(shape, dtype=first.dtype, device="meta", memory_format=form)
 
 
 def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> tuple[int, ...] | None:
@@ -177,6 +200,22 @@ def _elementwise(x: torch.Tensor, other: torch.Tensor | float) -> tuple[int, ...
     return tuple(x.shape) if len(shape) == x.dim() and all(b in (1, a) for a, b in zip(x.shape, shape)) else None  # noqa: B905 - equally long
 
 
+def _layout(tensors: list[torch.Tensor]) -> tuple[torch.Size, tuple[int, ...]] | None:
+    """Shape and strides of what tensors make element by element: their axes in the order that the first one has.
+
+    None where that does not say it all, as with a vector before it, of which some axes have no order.
+    """
+    first = next((x for x in tensors if sum(size > 1 for size in x.shape) > 1), None)
+    if first is None or not all(x.is_meta and x.dtype == first.dtype for x in tensors):
+        return None
+    if not all(_elementwise(first, x) for x in tensors) or len({0, *first.stride()}) <= first.dim():
+        return None
+    strides, size = [0] * first.dim(), 1
+    for axis in sorted(range(first.dim()), key=first.stride().__getitem__):
+        strides[axis], size = size, size * first.shape[axis]
+    return first.shape, tuple(strides)
+
+
 def _mean(x: torch.Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> tuple[int, ...]:
     gone = [range(x.dim())[axis] for axis in ((dim,) if type(dim) is int else dim)]
     if len(set(gone)) != len(gone) or not gone:
@@ -200,6 +239,27 @@ def _cat(tensors: list[torch.Tensor], dim: int = 0) -> tuple[int, ...] | None:
     return tuple(whole) if fits else None
 
 
+def _attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+) -> tuple[int, ...] | None:
+    (*heads, length, width), (*_, keys, _) = query.shape, key.shape
+    fits = key.shape == (*heads, keys, width) and value.shape[:-1] == (*heads, keys)
+    return (*heads, length, value.shape[-1]) if fits and heads and attn_mask is None else None
+
+
+def _group_norm(x: torch.Tensor, num_groups: int, weight=None, bias=None, eps: float = 0) -> tuple | None:
+    fits = x.dim() > 2 and x.shape[1] % num_groups == 0 and all(x.shape)
+    return tuple(x.shape) if fits and all(v is None or v.shape == x.shape[1:2] for v in (weight, bias)) else None
+
+
+def _interpolate(x: torch.Tensor, size=None, scale_factor=None, mode: str = "nearest", *_, **__) -> tuple | None:
+    dims = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bilinear": (4,), "bicubic": (4,)}
+    if scale_factor is not None or size is None or x.dim() not in dims.get(mode, ()) or 0 in x.shape:
+        return None
+    sizes = (size,) * (x.dim() - 2) if type(size) is int else tuple(size)
+    return (*x.shape[:2], *sizes) if len(sizes) == x.dim() - 2 and min(sizes) > 0 else None
+
+
 def _layer_norm(x: torch.Tensor, normalized_shape: tuple, weight=None, bias=None, eps: float = 0) -> tuple | None:
     last = tuple(normalized_shape)
     fits = last and all(v is None or tuple(v.shape) == last for v in (weight, bias))
@@ -220,5 +280,18 @@ PLAIN_SHAPES: dict[str, Callable[..., tuple[int, ...] | None]] = {
     "adaptive_avg_pool3d": partial(_adaptive, 3),
     "cat": _cat,
     "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "interpolate": _interpolate,
+    "roll": lambda x, *_, **__: tuple(x.shape),
+    "scaled_dot_product_attention": _attention,
 }
 """Functions, as torch calls them, that make a new contiguous tensor of contiguous ones of one real type: its shape."""
+_ORDERLY: dict[str, Callable[[torch.Tensor], bool]] = {
+    "linear": torch.is_tensor,
+    "layer_norm": torch.is_tensor,
+    "adaptive_avg_pool2d": lambda x: x.is_contiguous() or _is_channels_last(x),
+    "conv2d": torch.is_tensor,
+    "scaled_dot_product_attention": torch.is_tensor,
+    "cat": lambda x: x.is_contiguous() or x.dim() not in (4, 5) or x.stride(1) != 1,  # 1: channels last
+}
+"""Those of them that are known for others, too: for which."""
