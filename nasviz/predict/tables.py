@@ -184,12 +184,14 @@ def worlds(
     train : str, optional
         What to pretrain on. With it or with targets there is one world.
     targets : sequence of str, optional
-        What to rank; by default all that is labelled.
+        What to rank; by default all that is labelled: what files were given for, and for a bundled family the others.
     labelled : sequence of str
         Names with label files. With "nb101" the published benchmarks are a world, and the bundled families another.
     """
     if train or targets:
         source = train or ("nb101" if "nb101" in labelled else "digits:nb101")
+        if not targets and source.startswith("digits:"):
+            targets = [*labelled, *(f"digits:{name}" for name in load("digits").families)]
         return [(load(source), [load(name) for name in targets or labelled if name != source])]
     digits, published = load("digits"), [load(name) for name in labelled if name != "nb101"]
     bundled = [digits.of(name) for name in digits.families if name != "nb101"]

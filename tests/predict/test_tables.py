@@ -84,6 +84,8 @@ def test_worlds_are_all_that_has_labels_or_what_was_asked_for():
     assert names(None, None, []) == [bundled]
     assert names(None, None, ["nb201"]) == [("digits:nb101", ["nb201", *bundled[1]])]
     assert names(None, None, ["nb101", "nb201"]) == [("nb101", ["nb201"]), bundled]
+    assert names("digits:nb101", None, []) == [bundled]
+    assert names("digits:hiaml", [], ["nb201"]) == [("digits:hiaml", ["nb201", "digits:nb101", "digits:nb201"])]
     assert names("nb101", None, ["nb101", "nb201"]) == [("nb101", ["nb201"])]
     assert names(None, ["digits:hiaml"], []) == [("digits:nb101", ["digits:hiaml"])]
     assert names(None, ["nb201"], ["nb101", "nb201"]) == [("nb101", ["nb201"])]
