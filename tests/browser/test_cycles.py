@@ -66,7 +66,7 @@ def test_the_views_of_a_run(page, serve, watch, notebook, tmp_path):
     # a constraint by a slider names the best cycle that keeps it
     expect(pareto.locator(".nasviz-status")).to_contain_text("Best by accuracy among 3 of 3 cycles: cycle 2, 80.0 %.")
     pareto.get_by_role("button", name="Add constraint").click()
-    pareto.get_by_label("Keep").wait_for()
+    pareto.get_by_label("Keep", exact=True).wait_for()
     pareto.locator("select").filter(has_text="at most").select_option(label="at least")
     pareto.locator(".noUi-handle").focus()
     page.keyboard.press("ArrowLeft")  # from 600 to 550: cycle 2 has 500
