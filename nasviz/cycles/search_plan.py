@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from nasviz.predict.checks import whole_number
+from nasviz.search.goals import Goal, Limits
+
 if TYPE_CHECKING:
-    from nasviz.search.goals import Limits
     from nasviz.search.hunt import Predictor
 
 TOPOLOGY, SIZES = "topology", "kernels and widths"
@@ -58,22 +60,17 @@ class SearchPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        from nasviz.search.goals import Goal
-
         if self.goal not in list(Goal):
             raise ValueError(f"goal={self.goal!r}: it is one of {', '.join(Goal)}.")
         if self.explore not in (TOPOLOGY, SIZES):
             raise ValueError(f"explore={self.explore!r}: it is {TOPOLOGY!r} or {SIZES!r}.")
         for name in ("budget", "survivors", "rounds"):
-            if not isinstance(value := getattr(self, name), int) or value < 1:
-                raise ValueError(f"{name}={value!r}: it is a whole number from 1 on.")
+            whole_number(name, getattr(self, name))
         self.limits  # noqa: B018 (it raises)
 
     @property
-    def limits(self) -> "Limits":
+    def limits(self) -> Limits:
         """What a network may cost."""
-        from nasviz.search.goals import Limits
-
         return Limits(self.flops, self.params, self.latency_ms)
 
     def model(self) -> "Predictor":

@@ -8,7 +8,7 @@ where it was and ends with the same cycles; one that is complete does nothing.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,8 @@ def edge_build(
     scratch: Path | None = None,
     report: Report = silent,
 ) -> Cycle:
-    """`search_cycles` for a small and fast network."""
+    """`search_cycles` for a small and fast network, whatever goal the plan has."""
+    plan = replace(plan, goal=EDGE.goal)
     return search_cycles(run, cycle, plan=plan, task=task, training=training, scratch=scratch, report=report)
 
 

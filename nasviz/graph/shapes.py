@@ -83,25 +83,24 @@ def remember(key: Signature, result: Any) -> None:
 
 def like(x: torch.Tensor) -> torch.Tensor:
     """`torch.empty_like` on the meta device, where that is Python and slow."""
-    if not _is_tight(x):  # there are rules for those
+    strides = x.stride() if x.is_contiguous() else _packed(x)
+    if strides is None:  # there are rules for those
         return torch.empty_like(x, device="meta", requires_grad=False)
-    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta")
+    return torch.empty_strided(x.shape, strides, dtype=x.dtype, device="meta")
+
+
+def _packed(x: torch.Tensor) -> tuple[int, ...] | None:
+    """Strides of a new tensor whose axes are in the order that they have in x; None if two have none."""
+    strides, size = list(x.stride()), 1
+    if len({0, *strides}) <= x.dim():
+        return None
+    for axis in sorted(range(x.dim()), key=x.stride().__getitem__):
+        strides[axis], size = size, size * x.shape[axis]
+    return tuple(strides)
 
 
 def _is_channels_last(x: torch.Tensor) -> bool:
     return not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-
-
-def _is_tight(x: torch.Tensor) -> bool:
-    """Whether it is a contiguous tensor with its axes in some order; one like it has that order, too."""
-    if x.is_contiguous():
-        return True
-    strides, size = x.stride(), 1
-    for axis in sorted(range(x.dim()), key=lambda axis: (strides[axis], x.shape[axis])):
-        if strides[axis] != size:
-            return False
-        size *= x.shape[axis]
-    return True
 
 
 def _same_shape(inplace: int, args: tuple, kwargs: dict[str, Any]) -> torch.Tensor | None:
@@ -208,12 +207,8 @@ def _layout(tensors: list[torch.Tensor]) -> tuple[torch.Size, tuple[int, ...]] |
     first = next((x for x in tensors if sum(size > 1 for size in x.shape) > 1), None)
     if first is None or not all(x.is_meta and x.dtype == first.dtype for x in tensors):
         return None
-    if not all(_elementwise(first, x) for x in tensors) or len({0, *first.stride()}) <= first.dim():
-        return None
-    strides, size = [0] * first.dim(), 1
-    for axis in sorted(range(first.dim()), key=first.stride().__getitem__):
-        strides[axis], size = size, size * first.shape[axis]
-    return first.shape, tuple(strides)
+    strides = _packed(first) if all(_elementwise(first, x) for x in tensors) else None
+    return strides and (first.shape, strides)
 
 
 def _mean(x: torch.Tensor, dim: int | tuple[int, ...], keepdim: bool = False) -> tuple[int, ...]:

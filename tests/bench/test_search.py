@@ -80,7 +80,7 @@ def test_children_per_second(results):
     results(
         "Children a second",
         f"One thread, CPU time; {CHILDREN:,} children, checked, with FLOPs, parameters and a key. GENNAPE is the whole "
-        "ensemble (embedding, clusters, heads, pairwise classifiers, k-GNN), in one batch. The last columns: how many "
+        "ensemble (embedding, clusters, heads, pairwise classifiers, k-GNN), in one batch. The last rows: how many "
         "times longer it takes to ask about one child after another.",
         table.T,
     )

@@ -180,6 +180,14 @@ def test_edge_build_and_the_new_job_are_in_the_menu(begun, tmp_path):
         get_action("edge_build").refuse(Run.open(begun), 0)
 
 
+def test_an_edge_build_is_small_and_fast_whatever_the_plan_says(begun, tmp_path):
+    shutil.copytree(begun, tmp_path / "run")
+    run = Run.open(tmp_path / "run", writable=True)
+    cycle = edge_build(run, 0, plan=replace(PLAN, goal="performance", survivors=1, budget=30), training=SHORT)
+    assert cycle.source["search"]["goal"] == "edge"
+    assert np.prod([cycle.metrics[cost] / run.cycle(0).metrics[cost] for cost in ("flops", "parameters")]) < 1
+
+
 def test_a_new_run_starts_from_a_cycle_and_goes_on_where_it_was(begun, tmp_path):
     old, folder = Run.open(begun), tmp_path / "new"
     way = WAY | {"plan": replace(PLAN, goal="edge", survivors=1, budget=30)}
